@@ -1,0 +1,75 @@
+# Every command does the set-up it needs; `make help` lists them.
+
+VENV ?= .venv
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+PY := $(BIN)/python
+
+# the first Python here that is new enough
+PYTHON ?= $(shell for p in python3 python python3.14 python3.13 python3.12 python3.11; do \
+	if command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	then echo $$p; break; fi; done)
+
+INSTALLED := $(VENV)/.installed
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup book test execute lab bench experiments mistakes serve lint format clean
+
+help:  ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(PY):
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found: set PYTHON=/path/to/python"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(INSTALLED): requirements.txt tools/constraints.txt pyproject.toml | $(PY)
+	$(PY) -m pip install --no-input --quiet -r requirements.txt
+	$(PY) -m pip install --no-input --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: $(INSTALLED)  ## the virtual environment with everything pinned
+
+book: $(INSTALLED)  ## build the book: _build/html/index.html
+	$(BIN)/jupyter-book build . -W --keep-going
+	@echo "Open $(CURDIR)/_build/html/index.html"
+
+test: $(INSTALLED)  ## every test: package, chapters, book, pages in a browser
+	$(PY) -m pytest --nbval --nbval-current-env --nbval-cell-timeout=300 $(ARGS)
+
+execute: $(INSTALLED)  ## run chapters again and store their outputs (CHAPTER=book/04-gaussian-kl.ipynb)
+	$(PY) tools/execute.py $(CHAPTER)
+
+lab: $(INSTALLED)  ## open the chapters in JupyterLab
+	$(PY) -m pip install --no-input --quiet jupyterlab
+	$(BIN)/jupyter lab book
+
+bench: $(INSTALLED)  ## time the training loop against two others
+	$(PY) -m benchmarks
+
+NAME ?= all
+SEEDS ?= 5
+experiments: $(INSTALLED)  ## record the experiments again (NAME=holes SEEDS=5)
+	$(PY) -m vaebook.experiments $(NAME) --seeds $(SEEDS)
+
+mistakes: $(INSTALLED)  ## plant classic VAE mistakes one at a time; the tests must catch each
+	$(PY) -m tests.mistakes
+
+serve: book  ## build the book and serve it on http://localhost:8000
+	$(PY) -m http.server --bind localhost --directory _build/html 8000
+
+lint: $(INSTALLED)  ## style, types, layering
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(INSTALLED)  ## put the code in the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove what was built (the environment stays)
+	rm -rf _build build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
