@@ -1,0 +1,90 @@
+"""Checks of what users hand in: an error says what was given, what was expected, what to do."""
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def check_finite(name: str, value: Tensor) -> None:
+    """Raise a ``ValueError`` if ``value`` holds a NaN or an infinity."""
+    finite = torch.isfinite(value)
+    if not finite.all():
+        bad = int((~finite).sum())
+        raise ValueError(
+            f"{name} holds {bad} values that are NaN or infinite (of {value.numel()}); "
+            "expected finite numbers. Look for a division by zero or a loss that blew up."
+        )
+
+
+def check_images(
+    images: Tensor, image_shape: tuple[int, int, int] | None = None, *, name: str = "images"
+) -> None:
+    """Raise a ``ValueError`` unless ``images`` is a float tensor ``[n, c, h, w]`` in [0, 1].
+
+    Args:
+        images: what the user gave.
+        image_shape: the ``(c, h, w)`` that a model was built for, or ``None`` for any.
+        name: how the message calls the argument.
+    """
+    if not isinstance(images, Tensor):
+        raise ValueError(
+            f"{name} is a {type(images).__name__}; expected a torch tensor [n, c, h, w]. "
+            "Convert it with torch.as_tensor."
+        )
+    if images.ndim != 4:
+        raise ValueError(
+            f"{name} has shape {tuple(images.shape)}; expected four dimensions [n, c, h, w]. "
+            "Add a batch dimension with images[None] or a channel with images[:, None]."
+        )
+    if not images.is_floating_point():
+        raise ValueError(
+            f"{name} has dtype {images.dtype}; expected floats in [0, 1]. "
+            "For bytes use images.float() / 255."
+        )
+    if image_shape is not None and tuple(images.shape[1:]) != tuple(image_shape):
+        raise ValueError(
+            f"{name} has image shape {tuple(images.shape[1:])}; this model expects "
+            f"{tuple(image_shape)}. Resize the images or build the model with their shape."
+        )
+    if images.numel() == 0:
+        raise ValueError(f"{name} is empty (shape {tuple(images.shape)}); give at least one image.")
+    low, high = images.detach().aminmax()
+    # One comparison for range and NaN: a NaN makes it false.
+    if not (low >= 0.0 and high <= 1.0):
+        check_finite(name, images)
+        raise ValueError(
+            f"{name} lies in [{low.item():.3g}, {high.item():.3g}]; expected values in [0, 1]. "
+            "Divide bytes by 255, and undo any standardisation."
+        )
+
+
+def check_codes(codes: Tensor, latent_dim: int, *, name: str = "codes") -> None:
+    """Raise a ``ValueError`` unless ``codes`` is a finite float tensor ``[n, latent_dim]``."""
+    if not isinstance(codes, Tensor) or codes.ndim != 2 or codes.shape[1] != latent_dim:
+        shape = tuple(codes.shape) if isinstance(codes, Tensor) else type(codes).__name__
+        raise ValueError(
+            f"{name} is {shape}; expected a tensor [n, {latent_dim}], one row per image. "
+            "Add a batch dimension with codes[None], or check the model's latent_dim."
+        )
+    check_finite(name, codes)
+
+
+def check_positive(name: str, value: float) -> None:
+    """Raise a ``ValueError`` unless ``value`` is a finite number above zero."""
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} is {value!r}; expected a finite number above 0.")
+
+
+def check_count(name: str, value: int, *, minimum: int = 1) -> None:
+    """Raise a ``ValueError`` unless ``value`` is an integer of at least ``minimum``."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+        raise ValueError(f"{name} is {value!r}; expected an integer of at least {minimum}.")
+
+
+def check_same_shape(**tensors: Tensor) -> None:
+    """Raise a ``ValueError`` unless all the named tensors have one shape."""
+    shapes = {name: tuple(value.shape) for name, value in tensors.items()}
+    if len(set(shapes.values())) > 1:
+        given = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise ValueError(f"shapes differ: {given}; expected the same shape for each.")

@@ -1,0 +1,37 @@
+"""Distributions over codes and images: Gaussians, their KL divergences, likelihoods, priors."""
+
+from vaebook.distributions.divergences import (
+    MonteCarlo,
+    gaussian_kl,
+    gaussian_kl_diagonal,
+    gaussian_kl_full,
+    gaussian_kl_quadrature,
+    kl,
+    monte_carlo_kl,
+)
+from vaebook.distributions.gaussian import DiagonalGaussian, reparameterise, standard_normal
+from vaebook.distributions.likelihoods import (
+    BernoulliLikelihood,
+    DiscretizedLogisticLikelihood,
+    GaussianLikelihood,
+    LearnedGaussianLikelihood,
+    Likelihood,
+)
+
+__all__ = [
+    "BernoulliLikelihood",
+    "DiagonalGaussian",
+    "DiscretizedLogisticLikelihood",
+    "GaussianLikelihood",
+    "LearnedGaussianLikelihood",
+    "Likelihood",
+    "MonteCarlo",
+    "gaussian_kl",
+    "gaussian_kl_diagonal",
+    "gaussian_kl_full",
+    "gaussian_kl_quadrature",
+    "kl",
+    "monte_carlo_kl",
+    "reparameterise",
+    "standard_normal",
+]

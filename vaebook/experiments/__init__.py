@@ -1,0 +1,27 @@
+"""Every recorded experiment as a function of a seed, and the records themselves.
+
+A public module in this package is an experiment: its name is the record's name, its ``run(seed)``
+returns the rows. ``python -m vaebook.experiments NAME --seeds 5`` writes the record.
+"""
+
+from vaebook.experiments._record import available, record, run_seeds
+from vaebook.experiments._recorded import (
+    assert_within_spread,
+    load_provenance,
+    load_recorded,
+    prediction_interval,
+    results_folder,
+    summarise,
+)
+
+__all__ = [
+    "assert_within_spread",
+    "available",
+    "load_provenance",
+    "load_recorded",
+    "prediction_interval",
+    "record",
+    "results_folder",
+    "run_seeds",
+    "summarise",
+]

@@ -1,0 +1,25 @@
+"""``python -m vaebook.experiments NAME --seeds 5`` records an experiment."""
+
+import argparse
+from pathlib import Path
+
+from vaebook.experiments import available, record, results_folder
+
+
+def main() -> None:
+    """Parse the command line and record."""
+    parser = argparse.ArgumentParser(prog="python -m vaebook.experiments", description=__doc__)
+    parser.add_argument("names", nargs="+", choices=[*available(), "all"], metavar="NAME")
+    parser.add_argument("--seeds", type=int, default=5, help="seeds 0 to N − 1 (default 5)")
+    parser.add_argument("--folder", type=Path, help="where to write (default book/results)")
+    arguments = parser.parse_args()
+    if arguments.seeds < 1:
+        parser.error(f"--seeds is {arguments.seeds}; expected at least 1")
+    names = available() if "all" in arguments.names else arguments.names
+    for name in names:
+        path = record(name, arguments.seeds, arguments.folder or results_folder())
+        print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""Run an experiment over seeds and write its rows with their provenance."""
+
+import importlib
+import inspect
+import json
+import pkgutil
+import platform
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy
+import pandas as pd
+import torch
+from tqdm.auto import tqdm
+
+import vaebook
+from vaebook.training.checkpoint import write_atomically
+
+
+def available() -> tuple[str, ...]:
+    """Names of all experiments."""
+    package = importlib.import_module("vaebook.experiments")
+    names = (module.name for module in pkgutil.iter_modules(package.__path__))
+    return tuple(sorted(name for name in names if not name.startswith("_")))
+
+
+def _experiment(name: str) -> ModuleType:
+    if name not in available():
+        raise ValueError(f"no experiment {name!r}; expected one of {', '.join(available())}.")
+    return importlib.import_module(f"vaebook.experiments.{name}")
+
+
+def run_seeds(name: str, seeds: Iterable[int], **settings: Any) -> pd.DataFrame:
+    """The rows of experiment ``name`` for each seed, with a column ``seed`` in front.
+
+    Args:
+        name: one of :func:`available`.
+        seeds: whole numbers.
+        settings: passed to the experiment's ``run``; its defaults are what is recorded.
+    """
+    experiment = _experiment(name)
+    rows = [{"seed": seed, **row} for seed in seeds for row in experiment.run(seed, **settings)]
+    return pd.DataFrame(rows)
+
+
+def record(name: str, num_seeds: int, folder: Path) -> Path:
+    """Run seeds 0 to ``num_seeds − 1`` and write ``NAME.csv`` and ``NAME.json`` to ``folder``.
+
+    Both files are written when all seeds are done; a run that fails leaves the old ones alone.
+
+    Returns:
+        The path of the table.
+    """
+    experiment = _experiment(name)
+    frames, seconds = [], []
+    for seed in tqdm(range(num_seeds), desc=name, unit="seed", disable=None):
+        start = time.perf_counter()
+        frames.append(run_seeds(name, [seed]))
+        seconds.append(round(time.perf_counter() - start, 1))
+    table = pd.concat(frames, ignore_index=True)
+    defaults = {
+        parameter.name: parameter.default
+        for parameter in inspect.signature(experiment.run).parameters.values()
+        if parameter.default is not inspect.Parameter.empty
+    }
+    provenance = {
+        "experiment": name,
+        "description": (experiment.__doc__ or "").strip().splitlines()[0],
+        "command": f"python -m vaebook.experiments {name} --seeds {num_seeds}",
+        "seeds": num_seeds,
+        "rows": len(table),
+        "settings": defaults,
+        "seconds_per_seed": seconds,
+        "finished": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": numpy.__version__,
+            "vaebook": vaebook.__version__,
+        },
+        "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
+    }
+    target = folder / f"{name}.csv"
+    write_atomically(target, lambda path: table.to_csv(path, index=False, float_format="%.6g"))
+    text = json.dumps(provenance, indent=2, default=str) + "\n"
+    write_atomically(target.with_suffix(".json"), lambda path: path.write_text(text))
+    return target

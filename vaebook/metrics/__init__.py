@@ -1,0 +1,28 @@
+"""Measures of likelihood, of latent codes, and of samples."""
+
+from vaebook.metrics.latent import (
+    AggregateMoments,
+    active_units,
+    aggregate_moments,
+    posterior_parameters,
+    rate_per_dimension,
+)
+from vaebook.metrics.likelihood import (
+    evaluate_elbo,
+    importance_weighted_nll,
+    prior_monte_carlo_log_likelihood,
+)
+from vaebook.metrics.sharpness import power_spectrum, sharpness
+
+__all__ = [
+    "AggregateMoments",
+    "active_units",
+    "aggregate_moments",
+    "evaluate_elbo",
+    "importance_weighted_nll",
+    "posterior_parameters",
+    "power_spectrum",
+    "prior_monte_carlo_log_likelihood",
+    "rate_per_dimension",
+    "sharpness",
+]

@@ -1,0 +1,112 @@
+"""How probable a model finds images: ELBO, importance-weighted and plain Monte Carlo estimates."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from vaebook._checks import check_count, check_images
+from vaebook._random import seeded
+from vaebook.metrics._batches import evaluate_in_batches
+from vaebook.models import VAE, Elbo
+
+
+def evaluate_elbo(
+    model: VAE,
+    images: Float[Tensor, "n c h w"],
+    *,
+    num_samples: int = 1,
+    seed: int = 0,
+    batch_size: int = 500,
+) -> Elbo:
+    """ELBO, distortion and rate of each image in nats, without gradients.
+
+    Args:
+        model: a VAE.
+        images: floats in [0, 1].
+        num_samples: codes per image; more make the estimate less noisy, not higher.
+        seed: seed of the codes.
+        batch_size: images at a time.
+    """
+    check_images(images, model.image_shape)
+    return Elbo(
+        *evaluate_in_batches(
+            model,
+            images,
+            lambda batch: tuple(model.elbo(batch, num_samples=num_samples)),
+            seed=seed,
+            batch_size=batch_size,
+        )
+    )
+
+
+def importance_weighted_nll(
+    model: VAE,
+    images: Float[Tensor, "n c h w"],
+    *,
+    num_samples: int = 100,
+    seed: int = 0,
+    batch_size: int = 100,
+) -> Float[Tensor, " n"]:
+    r"""An upper bound (in expectation) of −log p(x) in nats for each image.
+
+    .. math:: -\log \frac1K \sum_k \frac{p(x \mid z_k)\, p(z_k)}{q(z_k \mid x)},
+              \qquad z_k \sim q(z \mid x)
+
+    One sample gives −ELBO; in expectation the bound falls with K to −log p(x).
+
+    Args:
+        model: a VAE.
+        images: floats in [0, 1].
+        num_samples: K, codes per image.
+        seed: seed of the codes.
+        batch_size: images at a time; ``batch_size · num_samples`` images are decoded at once.
+
+    Source:
+        Burda, Grosse & Salakhutdinov (2016), eq. 8.
+    """
+    check_count("num_samples", num_samples)
+    check_images(images, model.image_shape)
+
+    def measure(batch: Tensor) -> tuple[Tensor, ...]:
+        posterior = model.posterior(batch)
+        codes = posterior.sample((num_samples,))  # [k, n, d]
+        log_joint = model.likelihood_of(codes).log_prob(batch) + model.prior.log_prob(codes)
+        log_weights = log_joint - posterior.log_prob(codes)  # [k, n]
+        return (math.log(num_samples) - torch.logsumexp(log_weights, 0),)
+
+    return evaluate_in_batches(model, images, measure, seed=seed, batch_size=batch_size)[0]
+
+
+def prior_monte_carlo_log_likelihood(
+    model: VAE,
+    images: Float[Tensor, "n c h w"],
+    *,
+    num_samples: int = 1000,
+    seed: int = 0,
+    batch_size: int = 1000,
+) -> Float[Tensor, " n"]:
+    """log of the mean of p(x | z) over z from the prior, in nats: the naive estimate of log p(x).
+
+    The mean is unbiased, its logarithm is biased downwards, and with few codes near the one that
+    explains x the bias is enormous (chapter 03). All images share the codes.
+
+    Args:
+        model: a VAE.
+        images: floats in [0, 1].
+        num_samples: codes drawn from the prior.
+        seed: seed of the codes.
+        batch_size: codes decoded at a time.
+    """
+    check_count("num_samples", num_samples)
+    check_images(images, model.image_shape)
+
+    def measure(codes: Tensor) -> tuple[Tensor, ...]:
+        log_likelihood = model.likelihood_of(codes[:, None]).log_prob(images)  # [b, n]
+        return (torch.logsumexp(log_likelihood, 0, keepdim=True),)
+
+    with seeded(seed):
+        codes = model.prior.sample((num_samples,))
+    (parts,) = evaluate_in_batches(model, codes, measure, seed=seed, batch_size=batch_size)
+    return torch.logsumexp(parts, 0) - math.log(num_samples)

@@ -1,0 +1,125 @@
+"""Encoders and decoders, shared by every model: a plan that builds both sides."""
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Protocol
+
+from torch import nn
+
+from vaebook._checks import check_count
+
+ImageShape = tuple[int, int, int]
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+}
+
+
+class Network(Protocol):
+    """A plan for a pair of networks. Models take one, so that they can share architectures."""
+
+    def encoder(self, image_shape: ImageShape, num_outputs: int) -> nn.Module:
+        """A module that maps images ``[n, c, h, w]`` to ``[n, num_outputs]``."""
+        ...
+
+    def decoder(self, latent_dim: int, image_shape: ImageShape) -> nn.Module:
+        """A module that maps codes ``[n, latent_dim]`` to ``[n, c, h, w]``, linear at the end."""
+        ...
+
+
+def _activation(name: str) -> nn.Module:
+    if name not in ACTIVATIONS:
+        raise ValueError(f"activation is {name!r}; expected one of {sorted(ACTIVATIONS)}.")
+    return ACTIVATIONS[name]()
+
+
+def _check_sides(image_shape: ImageShape, num_codes: int) -> None:
+    if len(image_shape) != 3:
+        raise ValueError(f"image_shape is {image_shape}; expected (channels, height, width).")
+    for name, value in zip(("channels", "height", "width"), image_shape, strict=True):
+        check_count(f"image_shape's {name}", int(value))
+    check_count("the number of codes", num_codes)
+
+
+@dataclass(frozen=True)
+class MLP:
+    """Fully connected layers; the decoder mirrors the encoder.
+
+    Args:
+        hidden: widths of the hidden layers from the image to the code. ``()`` gives linear maps.
+        activation: ``"relu"``, ``"silu"`` or ``"tanh"``.
+    """
+
+    hidden: tuple[int, ...] = (400,)
+    activation: str = "relu"
+
+    def encoder(self, image_shape: ImageShape, num_outputs: int) -> nn.Module:
+        """Images ``[n, c, h, w]`` to ``[n, num_outputs]``."""
+        _check_sides(image_shape, num_outputs)
+        return nn.Sequential(
+            nn.Flatten(), *self._layers((math.prod(image_shape), *self.hidden, num_outputs))
+        )
+
+    def decoder(self, latent_dim: int, image_shape: ImageShape) -> nn.Module:
+        """Codes ``[n, latent_dim]`` to ``[n, c, h, w]``."""
+        _check_sides(image_shape, latent_dim)
+        widths = (latent_dim, *reversed(self.hidden), math.prod(image_shape))
+        return nn.Sequential(*self._layers(widths), nn.Unflatten(1, image_shape))
+
+    def _layers(self, widths: tuple[int, ...]) -> list[nn.Module]:
+        layers: list[nn.Module] = []
+        for fan_in, fan_out in pairwise(widths):
+            layers += [nn.Linear(fan_in, fan_out), _activation(self.activation)]
+        return layers[:-1]
+
+
+@dataclass(frozen=True)
+class Conv:
+    """Strided convolutions, each halving the image, then one hidden layer; mirrored in the decoder.
+
+    Height and width must be divisible by 2 for each entry of ``channels``.
+
+    Args:
+        channels: channels after each halving.
+        hidden: width of the fully connected layer between the feature map and the code.
+        activation: as in :class:`MLP`.
+    """
+
+    channels: tuple[int, ...] = (16, 32)
+    hidden: int = 256
+    activation: str = "relu"
+
+    def encoder(self, image_shape: ImageShape, num_outputs: int) -> nn.Module:
+        """Images ``[n, c, h, w]`` to ``[n, num_outputs]``."""
+        _check_sides(image_shape, num_outputs)
+        layers: list[nn.Module] = []
+        for fan_in, fan_out in pairwise((image_shape[0], *self.channels)):
+            layers += [nn.Conv2d(fan_in, fan_out, 4, stride=2, padding=1), self._act()]
+        features = math.prod(self._inner_shape(image_shape))
+        layers += [nn.Flatten(), nn.Linear(features, self.hidden), self._act()]
+        return nn.Sequential(*layers, nn.Linear(self.hidden, num_outputs))
+
+    def decoder(self, latent_dim: int, image_shape: ImageShape) -> nn.Module:
+        """Codes ``[n, latent_dim]`` to ``[n, c, h, w]``."""
+        _check_sides(image_shape, latent_dim)
+        inner = self._inner_shape(image_shape)
+        layers: list[nn.Module] = [nn.Linear(latent_dim, self.hidden), self._act()]
+        layers += [nn.Linear(self.hidden, math.prod(inner)), self._act(), nn.Unflatten(1, inner)]
+        for fan_in, fan_out in pairwise((*reversed(self.channels), image_shape[0])):
+            layers += [nn.ConvTranspose2d(fan_in, fan_out, 4, stride=2, padding=1), self._act()]
+        return nn.Sequential(*layers[:-1])
+
+    def _act(self) -> nn.Module:
+        return _activation(self.activation)
+
+    def _inner_shape(self, image_shape: ImageShape) -> ImageShape:
+        _, height, width = image_shape
+        factor = 2 ** len(self.channels)
+        if height % factor or width % factor:
+            raise ValueError(
+                f"images of {height}×{width} cannot be halved {len(self.channels)} times; "
+                f"expected sides divisible by {factor}. Use fewer channels, or pad the images."
+            )
+        return self.channels[-1], height // factor, width // factor

@@ -1,0 +1,183 @@
+"""The variational autoencoder."""
+
+import math
+from contextlib import nullcontext
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.distributions import Distribution, MultivariateNormal, kl_divergence
+from torch.nn import functional as F
+
+from vaebook._checks import check_codes, check_count, check_images
+from vaebook._random import seeded
+from vaebook.distributions import (
+    DiagonalGaussian,
+    GaussianLikelihood,
+    Likelihood,
+    gaussian_kl,
+)
+from vaebook.models.networks import MLP, ImageShape, Network
+
+SOFTPLUS_AT_ONE = math.log(math.expm1(1.0))
+PosteriorFamily = Literal["diagonal", "full"]
+
+
+class Elbo(NamedTuple):
+    """The evidence lower bound and its two terms, in nats, one value per image.
+
+    ``elbo = −(distortion + rate)`` is a lower bound of log p(x).
+    """
+
+    elbo: Float[Tensor, " n"]
+    distortion: Float[Tensor, " n"]  # −E log p(x | z) over z ~ q(z | x)
+    rate: Float[Tensor, " n"]  # KL(q(z | x) ‖ p(z)), the price of telling z
+
+
+class VAE(nn.Module):
+    """A latent-variable model p(z) p(x | z) with an inference network q(z | x).
+
+    Args:
+        image_shape: ``(channels, height, width)``.
+        latent_dim: numbers in a code.
+        network: plan of encoder and decoder.
+        likelihood: p(x | z); Gaussian pixels with σ = 0.1 by default.
+        prior: p(z), any distribution over vectors of ``latent_dim``; N(0, I) by default. Where no
+            closed-form KL to it is registered, the rate is estimated from the same samples.
+        posterior: covariance of q(z | x): ``"diagonal"``, or ``"full"`` by a Cholesky factor.
+        beta: weight of the rate in :meth:`loss`; 1 gives the negative ELBO.
+        sample_codes: draw z from q(z | x). ``False`` puts z at the posterior's mean, which is not
+            a VAE any more: chapter 06 uses it to take the model apart.
+
+    Raises:
+        ValueError: if the prior is not over vectors of ``latent_dim``, or an option is unknown.
+    """
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        latent_dim: int,
+        *,
+        network: Network | None = None,
+        likelihood: Likelihood | None = None,
+        prior: Distribution | None = None,
+        posterior: PosteriorFamily = "diagonal",
+        beta: float = 1.0,
+        sample_codes: bool = True,
+    ) -> None:
+        super().__init__()
+        check_count("latent_dim", latent_dim)
+        if posterior not in ("diagonal", "full"):
+            raise ValueError(f"posterior is {posterior!r}; expected 'diagonal' or 'full'.")
+        if not beta >= 0:
+            raise ValueError(f"beta is {beta!r}; expected a number of at least 0.")
+        if prior is not None and tuple(prior.event_shape) != (latent_dim,):
+            raise ValueError(
+                f"the prior is over events of shape {tuple(prior.event_shape)}; expected "
+                f"({latent_dim},). Wrap independent numbers in torch.distributions.Independent."
+            )
+        self.image_shape: ImageShape = image_shape
+        self.latent_dim = latent_dim
+        self.posterior_family: PosteriorFamily = posterior
+        self.beta = beta
+        self.sample_codes = sample_codes
+        self.network = network if network is not None else MLP()
+        num_spread = latent_dim
+        if posterior == "full":
+            num_spread = latent_dim * (latent_dim + 1) // 2
+        self.encoder = self.network.encoder(image_shape, latent_dim + num_spread)
+        self.decoder = self.network.decoder(latent_dim, image_shape)
+        self.likelihood = likelihood if likelihood is not None else GaussianLikelihood()
+        self._prior = prior
+        self._zeros: Tensor
+        self.register_buffer("_zeros", torch.zeros(latent_dim), persistent=False)
+
+    @property
+    def prior(self) -> Distribution:
+        """p(z), over vectors of ``latent_dim``."""
+        if self._prior is not None:
+            return self._prior
+        return DiagonalGaussian(self._zeros, self._zeros, validate_args=False)
+
+    def posterior(self, images: Float[Tensor, "n c h w"]) -> Distribution:
+        """q(z | x), one Gaussian for each image."""
+        check_images(images, self.image_shape)
+        output = self.encoder(images)
+        mu, spread = output[:, : self.latent_dim], output[:, self.latent_dim :]
+        if self.posterior_family == "diagonal":
+            return DiagonalGaussian(mu, spread)
+        rows, columns = torch.tril_indices(self.latent_dim, self.latent_dim)
+        factor = mu.new_zeros(len(mu), self.latent_dim, self.latent_dim)
+        factor[:, rows, columns] = spread
+        # The diagonal must be positive: softplus, shifted so that an output of 0 gives 1.
+        diagonal = F.softplus(factor.diagonal(dim1=-2, dim2=-1) + SOFTPLUS_AT_ONE) + 1e-6
+        factor = factor.tril(-1) + torch.diag_embed(diagonal)
+        return MultivariateNormal(mu, scale_tril=factor, validate_args=False)
+
+    def likelihood_of(self, codes: Float[Tensor, "*batch d"]) -> Distribution:
+        """p(x | z) for each code, a distribution over images."""
+        flat = codes.reshape(-1, self.latent_dim)
+        output = self.decoder(flat)
+        return self.likelihood(output.reshape(*codes.shape[:-1], *self.image_shape))
+
+    def elbo(self, images: Float[Tensor, "n c h w"], *, num_samples: int = 1) -> Elbo:
+        """The evidence lower bound of each image, estimated from samples of q(z | x).
+
+        The log-likelihoods of the samples are averaged, never the decoded images. More samples
+        make the estimate less noisy; they do not tighten the bound.
+
+        Args:
+            images: floats in [0, 1].
+            num_samples: codes drawn for each image, at least 1.
+
+        Returns:
+            ELBO, distortion and rate in nats, each ``[n]``.
+        """
+        check_count("num_samples", num_samples)
+        posterior = self.posterior(images)
+        if self.sample_codes:
+            codes = posterior.rsample((num_samples,))  # [s, n, d]
+        else:
+            codes = posterior.mean.unsqueeze(0)
+        distortion = -self.likelihood_of(codes).log_prob(images).mean(0)
+        rate = self._rate(posterior, codes)
+        return Elbo(-(distortion + rate), distortion, rate)
+
+    def _rate(self, posterior: Distribution, codes: Float[Tensor, "s n d"]) -> Float[Tensor, " n"]:
+        if self._prior is None and isinstance(posterior, DiagonalGaussian):
+            return gaussian_kl(posterior.mu, posterior.log_var)
+        try:
+            return kl_divergence(posterior, self.prior)
+        except NotImplementedError:  # no closed form is registered: estimate it
+            return (posterior.log_prob(codes) - self.prior.log_prob(codes)).mean(0)
+
+    def loss(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
+        """distortion + beta · rate in nats, one value per image; the negative ELBO at beta = 1."""
+        terms = self.elbo(images)
+        return terms.distortion + self.beta * terms.rate
+
+    def encode(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
+        """The posterior's mean, the usual point summary of a code; never sampled."""
+        return self.posterior(images).mean
+
+    def decode(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n c h w"]:
+        """The mean image of p(x | z) for each code: the picture that is usually shown."""
+        check_codes(codes, self.latent_dim)
+        return self.likelihood_of(codes).mean
+
+    def reconstruct(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
+        """The decoded posterior mean of each image."""
+        return self.decode(self.encode(images))
+
+    @torch.no_grad()
+    def sample(self, num_images: int, *, seed: int | None = None) -> Float[Tensor, "n c h w"]:
+        """New images: z from the prior, then the mean image of p(x | z).
+
+        Args:
+            num_images: how many.
+            seed: makes the draw repeatable and leaves torch's global generator alone.
+        """
+        check_count("num_images", num_images)
+        with seeded(seed) if seed is not None else nullcontext():
+            return self.decode(self.prior.sample((num_images,)))

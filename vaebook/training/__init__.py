@@ -1,0 +1,19 @@
+"""One training loop for all models, with checkpoints, and seeds that leave no trace."""
+
+from vaebook._random import seeded
+from vaebook.training.callbacks import Callback, KeepBest, Step
+from vaebook.training.checkpoint import load_weights, save_weights
+from vaebook.training.fit import Trainable, fit
+from vaebook.training.history import History
+
+__all__ = [
+    "Callback",
+    "History",
+    "KeepBest",
+    "Step",
+    "Trainable",
+    "fit",
+    "load_weights",
+    "save_weights",
+    "seeded",
+]

@@ -1,0 +1,202 @@
+"""The training loop that every chapter uses."""
+
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from vaebook._checks import check_count, check_images, check_positive
+from vaebook._random import seeded
+from vaebook.training.callbacks import Callback, Step
+from vaebook.training.checkpoint import load_run, save_run
+from vaebook.training.history import History
+
+
+class Trainable(Protocol):
+    """What ``fit`` asks of a model: a ``torch.nn.Module`` with a loss per example."""
+
+    def loss(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
+        """The loss of each image, in nats."""
+        ...
+
+
+def fit(
+    model: nn.Module,
+    images: Float[Tensor, "n c h w"],
+    *,
+    num_epochs: int,
+    batch_size: int = 128,
+    lr: float = 1e-3,
+    seed: int = 0,
+    validation: Float[Tensor, "m c h w"] | None = None,
+    callbacks: Sequence[Callback] = (),
+    progress: bool | None = None,
+    checkpoint: str | Path | None = None,
+    resume: bool = False,
+    device: str | torch.device | None = None,
+) -> History:
+    """Train ``model`` with Adam on the mean of ``model.loss`` over each batch.
+
+    All images stay in one tensor on the device and each batch is gathered from it, so that no
+    Python runs per image. Shuffling and sampling noise follow ``seed``: the same call on the same
+    machine gives the same weights, and torch's global generator is left as it was.
+
+    Args:
+        model: any ``nn.Module`` with a ``loss(images)`` of one value per image, in nats.
+        images: training images in [0, 1].
+        num_epochs: passes over the images; with ``resume``, the total over all runs.
+        batch_size: images per step; the last batch of an epoch may be smaller.
+        lr: Adam's learning rate.
+        seed: seed of the shuffling and of the noise in the model.
+        validation: images on which the loss is measured after each epoch.
+        callbacks: hooks, called in their order.
+        progress: show a progress bar; by default only in a terminal.
+        checkpoint: file that holds the whole state of the run, rewritten after each epoch.
+        resume: continue from ``checkpoint`` if it is there. The result is that of one long run.
+        device: where to train; by default where the model is.
+
+    Returns:
+        The history, one row per epoch.
+
+    Raises:
+        ValueError: if images or a setting are unusable, the loss becomes NaN or infinite, or the
+            checkpoint was made with other settings.
+    """
+    check_count("num_epochs", num_epochs)
+    check_count("batch_size", batch_size)
+    check_positive("lr", lr)
+    check_images(images)
+    if not callable(getattr(model, "loss", None)):
+        raise ValueError(
+            f"{type(model).__name__} has no method loss(images); expected one that returns a "
+            "value in nats for each image."
+        )
+    if resume and checkpoint is None:
+        raise ValueError("resume=True needs a checkpoint file to resume from; pass checkpoint=.")
+    if device is not None:
+        model.to(device)
+    place = next(model.parameters()).device
+    images = images.to(place)
+    settings = {"batch_size": batch_size, "lr": lr, "seed": seed, "num_images": len(images)}
+    optimiser = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
+    shuffler = torch.Generator().manual_seed(seed)
+    history = History()
+    first_epoch = 0
+    steps_per_epoch = math.ceil(len(images) / batch_size)
+
+    with seeded(seed):
+        if resume and checkpoint is not None and Path(checkpoint).is_file():
+            state = load_run(checkpoint)
+            _check_settings(checkpoint, state["settings"], settings)
+            model.load_state_dict(state["model"])
+            optimiser.load_state_dict(state["optimiser"])
+            shuffler.set_state(state["shuffler"])
+            torch.set_rng_state(state["noise"])
+            history.rows = state["history"]
+            first_epoch = state["epoch"]
+        model.train()
+        epoch = first_epoch - 1
+        bar = tqdm(
+            range(first_epoch, num_epochs),
+            desc=type(model).__name__,
+            unit="epoch",
+            disable=None if progress is None else not progress,
+        )
+        for epoch in bar:
+            start = time.perf_counter()
+            total = _train_epoch(
+                model, images, optimiser, shuffler, batch_size, epoch, num_epochs, callbacks
+            )
+            row = {"epoch": float(epoch), "loss": total / len(images)}
+            row["seconds"] = time.perf_counter() - start
+            if validation is not None:
+                row["validation_loss"] = mean_loss(model, validation.to(place))
+            step = Step(model, epoch, (epoch + 1) * steps_per_epoch, steps_per_epoch, num_epochs)
+            for callback in callbacks:
+                row.update(callback.after_epoch(step, row) or {})
+            history.rows.append(row)
+            bar.set_postfix(loss=f"{row['loss']:.2f}")
+            if checkpoint is not None:
+                save_run(
+                    checkpoint,
+                    {
+                        "model": model.state_dict(),
+                        "optimiser": optimiser.state_dict(),
+                        "shuffler": shuffler.get_state(),
+                        "noise": torch.get_rng_state(),
+                        "history": history.rows,
+                        "epoch": epoch + 1,
+                        "settings": settings,
+                    },
+                )
+    model.eval()
+    step = Step(model, epoch, (epoch + 1) * steps_per_epoch, steps_per_epoch, num_epochs)
+    for callback in callbacks:
+        callback.after_training(step)
+    return history
+
+
+def _train_epoch(
+    model: nn.Module,
+    images: Tensor,
+    optimiser: torch.optim.Optimizer,
+    shuffler: torch.Generator,
+    batch_size: int,
+    epoch: int,
+    num_epochs: int,
+    callbacks: Sequence[Callback],
+) -> float:
+    """One pass over the images in a new order; the sum of the losses in nats."""
+    order = torch.randperm(len(images), generator=shuffler).to(images.device)
+    batches = order.split(batch_size)
+    total = 0.0
+    for index, batch in enumerate(batches):
+        if callbacks:
+            done = epoch * len(batches) + index
+            for callback in callbacks:
+                callback.before_step(Step(model, epoch, done, len(batches), num_epochs))
+        losses = model.loss(images.index_select(0, batch))  # type: ignore[operator]  # [b]
+        loss = losses.mean()  # the one place where a batch is averaged
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        total += float(loss.detach()) * len(batch)
+        if not math.isfinite(total):
+            raise ValueError(
+                f"the loss became {float(loss.detach())} in epoch {epoch}, step {index}. Lower lr, "
+                "and look at exp(log_var) and at the range of the images; a checkpoint written "
+                "after the last epoch is still good."
+            )
+    return total
+
+
+@torch.no_grad()
+def mean_loss(model: nn.Module, images: Float[Tensor, "n c h w"], batch_size: int = 1000) -> float:
+    """The mean of ``model.loss`` over ``images`` in nats per example, without training."""
+    was_training = model.training
+    model.eval()
+    total = 0.0
+    for batch in images.split(batch_size):
+        total += float(model.loss(batch).sum())  # type: ignore[operator]
+    model.train(was_training)
+    return total / len(images)
+
+
+def _check_settings(
+    checkpoint: str | Path, stored: dict[str, float], given: dict[str, float]
+) -> None:
+    different = {
+        name: (stored.get(name), given[name]) for name in given if stored.get(name) != given[name]
+    }
+    if different:
+        raise ValueError(
+            f"{checkpoint} was made with other settings: "
+            + ", ".join(f"{name} {old} then, {new} now" for name, (old, new) in different.items())
+            + ". Use the same ones to resume, or pass resume=False to start again."
+        )
