@@ -44,7 +44,7 @@ execute: $(INSTALLED)  ## run chapters again and store their outputs (CHAPTER=bo
 	$(PY) tools/execute.py $(CHAPTER)
 
 lab: $(INSTALLED)  ## open the chapters in JupyterLab
-	$(PY) -m pip install --no-input --quiet jupyterlab
+	$(PY) -m pip install --no-input --quiet jupyterlab==4.6.6
 	$(BIN)/jupyter lab book
 
 bench: $(INSTALLED)  ## time the training loop against two others

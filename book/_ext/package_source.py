@@ -15,7 +15,7 @@ import sys
 import textwrap
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import directives
@@ -98,13 +98,13 @@ class SourceDirective(SphinxDirective):
     """``{source} dotted.path`` with the options ``name`` (a label) and ``docstring`` (keep it)."""
 
     required_arguments = 1
-    option_spec = {"name": directives.unchanged, "docstring": directives.flag}
+    option_spec: ClassVar = {"name": directives.unchanged, "docstring": directives.flag}
 
     def run(self) -> list[nodes.Node]:
         path = self.arguments[0]
         try:
             found, module, _ = find_object(path)
-            target = inspect.unwrap(found.fget if isinstance(found, property) else found)
+            target = inspect.unwrap(getattr(found, "fget", found))  # a property shows its getter
             source = inspect.getsource(target)
             filename = Path(inspect.getsourcefile(target) or "")
         except (LookupError, TypeError, OSError, ImportError) as error:
