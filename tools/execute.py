@@ -86,6 +86,7 @@ class ChapterClient(NotebookClient):
             resources={"metadata": {"path": str(folder)}},
             record_timing=False,
             coalesce_streams=True,
+            extra_arguments=["--IPKernelApp.log_level=40"],
         )
         self.updates: list[str] = []
 

@@ -5,7 +5,7 @@
   from disk shows every formula in every browser.
 * Thebe, which Jupyter Book always loads, would fetch its code from a CDN when started: it is left
   out.
-* sphinx-exercise gives every gated solution the same id: the copies are dropped.
+* Every theorem, exercise and gated solution comes with a section of the same id: the id is dropped.
 """
 
 from importlib.metadata import files
@@ -18,6 +18,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.fileutil import copy_asset_file
 
 MATHJAX = "static/mathjax/tex-svg-full.js"
+SHARED_IDS = {"proof-content", "exercise-content", "solution-content"}
 
 
 def mathjax_file() -> Path:
@@ -46,19 +47,19 @@ def leave_out_thebe(
     ]
 
 
-class UniqueSolutionIds(SphinxPostTransform):
-    """Drop the id that every gated solution shares."""
+class UniqueIds(SphinxPostTransform):
+    """Drop the ids that all theorems, exercises and solutions of a page share."""
 
     default_priority = 400
 
     def run(self, **kwargs: Any) -> None:
         for section in self.document.findall(nodes.section):
-            section["ids"] = [id_ for id_ in section["ids"] if id_ != "solution-content"]
+            section["ids"] = [id_ for id_ in section["ids"] if id_ not in SHARED_IDS]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Connect the three."""
     app.connect("build-finished", copy_mathjax)
     app.connect("html-page-context", leave_out_thebe, priority=900)
-    app.add_post_transform(UniqueSolutionIds)
+    app.add_post_transform(UniqueIds)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -11,6 +11,7 @@ does not exist is a warning, and warnings are fatal.
 import ast
 import importlib
 import inspect
+import re
 import sys
 import textwrap
 from pathlib import Path
@@ -70,6 +71,11 @@ def public_name(found: Any, path: str) -> str:
     return ".".join([module, owner, *([rest] if rest else [])])
 
 
+def without_tool_comments(source: str) -> str:
+    """The source less its notes to the linter and the type checker."""
+    return re.sub(r"[ \t]*# (?:type: ignore|noqa)[^\n#]*", "", source)
+
+
 def without_docstrings(source: str) -> str:
     """The source, dedented, less the docstring of the object and of everything defined in it."""
     source = textwrap.dedent(source)
@@ -110,9 +116,8 @@ class SourceDirective(SphinxDirective):
         except (LookupError, TypeError, OSError, ImportError) as error:
             logger.warning("source: cannot show %s: %s", path, error, location=self.get_location())
             return []
-        code = (
-            textwrap.dedent(source) if "docstring" in self.options else without_docstrings(source)
-        )
+        code = textwrap.dedent(source) if "docstring" in self.options else without_docstrings(source)
+        code = without_tool_comments(code)
         self.env.note_dependency(str(filename))
 
         name = public_name(target, path)
