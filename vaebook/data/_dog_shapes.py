@@ -1,4 +1,4 @@
-"""Soft shapes for the dog renderer: tapered capsules, smooth unions, and painting one over another."""
+"""Soft shapes for the dog renderer: tapered capsules, their smooth union, and their soft rims."""
 
 import torch
 from jaxtyping import Float
@@ -6,43 +6,49 @@ from torch import Tensor
 
 
 def capsule_distance(
-    x: Float[Tensor, " w"],
-    y: Float[Tensor, " h"],
-    start: Float[Tensor, "n parts 2"],
-    end: Float[Tensor, "n parts 2"],
-    start_radius: Float[Tensor, "n parts"],
-    end_radius: Float[Tensor, "n parts"],
+    x: Float[Tensor, " w"], y: Float[Tensor, " h"], capsules: Float[Tensor, "n parts 6"]
 ) -> Float[Tensor, "n parts h w"]:
     """Distance from every pixel to the rim of tapered capsules, negative inside.
 
-    A capsule is a segment with a radius that glides from one end to the other. The radius follows a
-    smoothstep and the root is kept away from zero, so the gradient is continuous and finite.
+    A capsule is a segment with a radius that glides from one end to the other. The radius follows
+    a smoothstep and the root is kept away from zero, so the gradient is continuous and finite.
 
     Args:
         x, y: the pixel centres of the columns and of the rows.
-        start, end: the ends of the segments. Where they coincide the shape is a disc.
-        start_radius, end_radius: the radii at the two ends.
+        capsules: start x, start y, end x, end y, start radius, end radius. Where start and end
+            coincide the shape is a disc.
 
     Returns:
         One map per capsule, in the units of the arguments.
     """
-    axis = end - start
-    length2 = axis.square().sum(-1) + 1e-8  # [n, parts]
-    dx = x - start[..., 0, None]  # [n, parts, w]
-    dy = y - start[..., 1, None]  # [n, parts, h]
-    # How far along the axis, 0 at the start and 1 at the end: one term per column, one per row.
-    unit = axis / length2[..., None]
-    along = (dx * unit[..., 0, None])[..., None, :] + (dy * unit[..., 1, None])[..., :, None]
+    start_radius, end_radius = capsules[..., 4, None, None], capsules[..., 5, None, None]
+    length2, along, distance2 = along_and_distance(x, y, capsules)
     t = along.clamp(0, 1)  # [n, parts, h, w]
     # |p - start - t axis|^2 = |p - start|^2 + t (t - 2 along) |axis|^2
-    distance2 = dx.square()[..., None, :] + (dy.square() + 1e-6)[..., :, None]
-    distance2 = torch.addcmul(distance2, t * torch.sub(t, along, alpha=2), length2[..., None, None])
+    distance2 = torch.addcmul(distance2, t * torch.sub(t, along, alpha=2), length2)
     # start_radius + (3 t^2 - 2 t^3) (end_radius - start_radius)
-    change = (end_radius - start_radius)[..., None, None]
-    radius = torch.addcmul(
-        start_radius[..., None, None], t * t, torch.addcmul(3 * change, t, -2 * change)
-    )
+    change = end_radius - start_radius
+    radius = torch.addcmul(start_radius, t * t, torch.addcmul(3 * change, t, -2 * change))
     return distance2.sqrt() - radius
+
+
+def along_and_distance(
+    x: Float[Tensor, " w"], y: Float[Tensor, " h"], capsules: Float[Tensor, "n parts 6"]
+) -> tuple[
+    Float[Tensor, "n parts 1 1"], Float[Tensor, "n parts h w"], Float[Tensor, "n parts h w"]
+]:
+    """Squared length of each axis; how far along it each pixel is, 0 at the start and 1 at the end;
+    and the pixel's squared distance from the start."""
+    start, end = capsules[..., 0:2], capsules[..., 2:4]
+    axis = end - start
+    length2 = axis.square().sum(-1) + 1e-8  # [n, parts]
+    unit = axis / length2[..., None]
+    dx = x - start[..., 0, None]  # [n, parts, w]
+    dy = y - start[..., 1, None]  # [n, parts, h]
+    # Both maps are a term of the column plus a term of the row.
+    along = (dx * unit[..., 0, None])[..., None, :] + (dy * unit[..., 1, None])[..., :, None]
+    distance2 = dx.square()[..., None, :] + (dy.square() + 1e-6)[..., :, None]
+    return length2[..., None, None], along, distance2
 
 
 def smooth_union(

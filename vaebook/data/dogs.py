@@ -1,7 +1,7 @@
 """Dogs drawn from known factors: the running example, and the one data set whose truth is known.
 
-A dog is a skeleton of tapered capsules, turned about the vertical axis, projected onto the picture, and
-painted with soft edges. Everything is one differentiable function of sixteen numbers.
+A dog is a skeleton of tapered capsules, turned about the vertical axis, projected onto the picture,
+and painted with soft edges. Everything is one differentiable function of sixteen numbers.
 """
 
 from functools import lru_cache
@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vaebook._checks import check_count, check_finite
+from vaebook._checks import check_count
 from vaebook.data._dataset import ImageData, Split
 from vaebook.data._dog_painting import draw
 
@@ -134,11 +134,13 @@ def load_dogs(
         ValueError: if a number is not a positive integer.
     """
     check_count("seed", seed, minimum=0)
-    splits = []
-    counts = {"num_train": num_train, "num_validation": num_validation, "num_test": num_test}
-    for stream, (name, count) in enumerate(counts.items()):
-        check_count(name, count)
+    check_count("size", size, minimum=8)
+    for name, count in (("train", num_train), ("validation", num_validation), ("test", num_test)):
+        check_count(f"num_{name}", count)
+
+    def split(count: int, stream: int) -> Split:
         factors = sample_factors(count, seed=3 * seed + stream)
         with torch.no_grad():
-            splits.append(Split(render(factors, size=size), factors=factors))
-    return ImageData("dogs", *splits)
+            return Split(render(factors, size=size), factors=factors)
+
+    return ImageData("dogs", split(num_train, 0), split(num_validation, 1), split(num_test, 2))
