@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import zlib
 from importlib import resources
 from pathlib import Path
 
@@ -41,7 +42,7 @@ SHA256 = {
         "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"
     ),
 }
-# The four bytes that open an idx file of bytes, and the header's length, by number of dimensions.
+# The four bytes that open an idx file of bytes, by number of dimensions.
 _IDX_MAGIC = {3: b"\x00\x00\x08\x03", 1: b"\x00\x00\x08\x01"}
 
 
@@ -102,7 +103,9 @@ def read_full(
                 "Fashion-MNIST. Name their folder, pass download=True, or install Debian's "
                 "package dataset-fashion-mnist. load_fashion() without arguments needs no file."
             )
-    train_images, train_labels, test_images, test_labels = (_read_idx(path) for path in paths)
+    train_images, train_labels, test_images, test_labels = (
+        _read_idx(path, dims) for path, dims in zip(paths, (3, 1, 3, 1), strict=True)
+    )
     for name, images, labels in (
         ("train", train_images, train_labels),
         ("t10k", test_images, test_labels),
@@ -115,20 +118,23 @@ def read_full(
     return train_images, train_labels, test_images, test_labels
 
 
-def _read_idx(path: Path) -> np.ndarray:
-    """The array in one gzipped idx file of bytes."""
+def _read_idx(path: Path, dims: int) -> np.ndarray:
+    """The array of ``dims`` dimensions in one gzipped idx file of bytes."""
     try:
         with gzip.open(path) as file:
             raw = file.read()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise ValueError(
             f"{path} is no complete gzip file ({error}). Delete it and fetch it again."
         ) from error
-    dims = next((dims for dims, magic in _IDX_MAGIC.items() if raw[:4] == magic), None)
-    if dims is None:
-        raise ValueError(f"{path} is no idx file of bytes (it opens with {raw[:4]!r}).")
-    shape = tuple(np.frombuffer(raw, ">u4", count=dims, offset=4).astype(int))
-    body = np.frombuffer(raw, np.uint8, offset=4 + 4 * dims)
+    header = 4 + 4 * dims
+    if raw[:4] != _IDX_MAGIC[dims] or len(raw) < header:
+        raise ValueError(
+            f"{path} is no idx file of bytes in {dims} dimensions: it opens with {raw[:4]!r}, "
+            f"expected {_IDX_MAGIC[dims]!r}. Images and labels may have changed places."
+        )
+    shape = tuple(np.frombuffer(raw, ">u4", count=dims, offset=4).astype(int).tolist())
+    body = np.frombuffer(raw, np.uint8, offset=header)
     if body.size != np.prod(shape):
         raise ValueError(
             f"{path} announces {shape} but holds {body.size} bytes. Delete it and fetch it again."
