@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -30,6 +31,13 @@ class Callback:
 
     def after_training(self, step: Step) -> None:
         """Once at the end."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint must hold of this callback: tensors and plain values."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what :meth:`state_dict` gave, when a run is resumed."""
 
 
 class KeepBest(Callback):
@@ -64,3 +72,12 @@ class KeepBest(Callback):
         """Load the best weights."""
         if self._weights is not None:
             step.model.load_state_dict(self._weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The best epoch so far and its weights."""
+        return {"epoch": self.best_epoch, "value": self._best, "weights": self._weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from the best epoch of the run that is resumed."""
+        self.best_epoch, self._best = state["epoch"], state["value"]
+        self._weights = state["weights"]

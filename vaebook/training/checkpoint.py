@@ -1,7 +1,7 @@
 """Files that are whole or not there at all: model weights and the state of a training run."""
 
 import os
-import tempfile
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,19 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
+
+# What fit writes after each epoch.
+RUN_KEYS = {
+    "model",
+    "optimiser",
+    "shuffler",
+    "noise",
+    "callbacks",
+    "history",
+    "epoch",
+    "settings",
+}
 
 
 def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
@@ -21,9 +33,8 @@ def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"folder {path.parent} does not exist; create it first.")
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(name)
+    # Not mkstemp: its files are readable by their owner only, and stay so when moved.
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         write(temporary)
         os.replace(temporary, path)
@@ -52,6 +63,15 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
         weights = load_file(path)
     except SafetensorError as error:
         raise ValueError(f"{path} is no complete safetensors file ({error}).") from error
+    fill(model, weights, path)
+
+
+def fill(model: nn.Module, weights: dict[str, Tensor], path: str | Path) -> None:
+    """Load ``weights``, which came from ``path``, all of them or none.
+
+    Raises:
+        ValueError: if a name or a shape differs; ``model`` is then unchanged.
+    """
     expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     given = {name: tuple(value.shape) for name, value in weights.items()}
     if given != expected:
@@ -76,8 +96,7 @@ def load_run(path: str | Path) -> dict[str, Any]:
     """
     try:
         state = torch.load(path, weights_only=True)
-        # A checkpoint is a dictionary with these keys, whatever else it holds.
-        missing = {"model", "optimiser", "epoch", "settings"} - set(state)
+        missing = RUN_KEYS - set(state)
     except Exception as error:
         raise ValueError(
             f"{path} cannot be read as a checkpoint ({type(error).__name__}). "

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Float
@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from vaebook._checks import check_count, check_images, check_positive
 from vaebook._random import seeded
 from vaebook.training.callbacks import Callback, Step
-from vaebook.training.checkpoint import load_run, save_run
+from vaebook.training.checkpoint import fill, load_run, save_run
 from vaebook.training.history import History
 
 
@@ -45,7 +45,8 @@ def fit(
 
     All images stay in one tensor on the device and each batch is gathered from it, so that no
     Python runs per image. Shuffling and sampling noise follow ``seed``: the same call on the same
-    machine gives the same weights, and torch's global generator is left as it was.
+    machine gives the same weights, and torch's global generator is left as it was. Watching the
+    validation loss does not change the weights: its noise is drawn apart, the same each epoch.
 
     Args:
         model: any ``nn.Module`` with a ``loss(images)`` of one value per image, in nats.
@@ -72,6 +73,8 @@ def fit(
     check_count("batch_size", batch_size)
     check_positive("lr", lr)
     check_images(images)
+    if validation is not None:
+        check_images(validation, name="validation")
     if not callable(getattr(model, "loss", None)):
         raise ValueError(
             f"{type(model).__name__} has no method loss(images); expected one that returns a "
@@ -81,10 +84,19 @@ def fit(
         raise ValueError("resume=True needs a checkpoint file to resume from; pass checkpoint=.")
     if device is not None:
         model.to(device)
-    place = next(model.parameters()).device
+    parameters = list(model.parameters())
+    if not parameters:
+        raise ValueError(f"{type(model).__name__} has no parameters; there is nothing to train.")
+    place = parameters[0].device
     images = images.to(place)
-    settings = {"batch_size": batch_size, "lr": lr, "seed": seed, "num_images": len(images)}
-    optimiser = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
+    settings = {
+        "batch_size": batch_size,
+        "lr": lr,
+        "seed": seed,
+        "num_images": len(images),
+        "callbacks": [type(callback).__name__ for callback in callbacks],
+    }
+    optimiser = torch.optim.Adam(parameters, lr=lr, fused=True)
     shuffler = torch.Generator().manual_seed(seed)
     history = History()
     first_epoch = 0
@@ -94,10 +106,17 @@ def fit(
         if resume and checkpoint is not None and Path(checkpoint).is_file():
             state = load_run(checkpoint)
             _check_settings(checkpoint, state["settings"], settings)
-            model.load_state_dict(state["model"])
+            if state["epoch"] > num_epochs:
+                raise ValueError(
+                    f"{checkpoint} holds {state['epoch']} epochs, more than num_epochs = "
+                    f"{num_epochs}. Ask for as many or more, or pass resume=False to start again."
+                )
+            fill(model, state["model"], checkpoint)
             optimiser.load_state_dict(state["optimiser"])
             shuffler.set_state(state["shuffler"])
             torch.set_rng_state(state["noise"])
+            for callback, kept in zip(callbacks, state["callbacks"], strict=True):
+                callback.load_state_dict(kept)
             history.rows = state["history"]
             first_epoch = state["epoch"]
         model.train()
@@ -116,10 +135,12 @@ def fit(
             row = {"epoch": float(epoch), "loss": total / len(images)}
             row["seconds"] = time.perf_counter() - start
             if validation is not None:
-                row["validation_loss"] = mean_loss(model, validation.to(place))
+                with seeded(seed):
+                    row["validation_loss"] = mean_loss(model, validation.to(place))
             step = Step(model, epoch, (epoch + 1) * steps_per_epoch, steps_per_epoch, num_epochs)
             for callback in callbacks:
-                row.update(callback.after_epoch(step, row) or {})
+                new = callback.after_epoch(step, row) or {}
+                row.update({name: float(value) for name, value in new.items()})
             history.rows.append(row)
             bar.set_postfix(loss=f"{row['loss']:.2f}")
             if checkpoint is not None:
@@ -130,6 +151,7 @@ def fit(
                         "optimiser": optimiser.state_dict(),
                         "shuffler": shuffler.get_state(),
                         "noise": torch.get_rng_state(),
+                        "callbacks": [callback.state_dict() for callback in callbacks],
                         "history": history.rows,
                         "epoch": epoch + 1,
                         "settings": settings,
@@ -162,6 +184,11 @@ def _train_epoch(
             for callback in callbacks:
                 callback.before_step(Step(model, epoch, done, len(batches), num_epochs))
         losses = model.loss(images.index_select(0, batch))  # type: ignore[operator]  # [b]
+        if losses.shape != batch.shape:
+            raise ValueError(
+                f"{type(model).__name__}.loss gave shape {tuple(losses.shape)} for {len(batch)} "
+                f"images; expected ({len(batch)},), one value for each. Leave the mean to fit."
+            )
         loss = losses.mean()  # the one place where a batch is averaged
         optimiser.zero_grad()
         loss.backward()
@@ -181,16 +208,16 @@ def mean_loss(model: nn.Module, images: Float[Tensor, "n c h w"], batch_size: in
     """The mean of ``model.loss`` over ``images`` in nats per example, without training."""
     was_training = model.training
     model.eval()
-    total = 0.0
-    for batch in images.split(batch_size):
-        total += float(model.loss(batch).sum())  # type: ignore[operator]
-    model.train(was_training)
+    try:
+        total = 0.0
+        for batch in images.split(batch_size):
+            total += float(model.loss(batch).sum())  # type: ignore[operator]
+    finally:
+        model.train(was_training)
     return total / len(images)
 
 
-def _check_settings(
-    checkpoint: str | Path, stored: dict[str, float], given: dict[str, float]
-) -> None:
+def _check_settings(checkpoint: str | Path, stored: dict[str, Any], given: dict[str, Any]) -> None:
     different = {
         name: (stored.get(name), given[name]) for name in given if stored.get(name) != given[name]
     }
