@@ -1,6 +1,7 @@
 """Checks of what users hand in: an error says what was given, what was expected, what to do."""
 
 import math
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -18,13 +19,18 @@ def check_finite(name: str, value: Tensor) -> None:
 
 
 def check_images(
-    images: Tensor, image_shape: tuple[int, int, int] | None = None, *, name: str = "images"
+    images: Tensor,
+    image_shape: tuple[int, int, int] | None = None,
+    *,
+    dtype: torch.dtype | None = None,
+    name: str = "images",
 ) -> None:
     """Raise a ``ValueError`` unless ``images`` is a float tensor ``[n, c, h, w]`` in [0, 1].
 
     Args:
         images: what the user gave.
         image_shape: the ``(c, h, w)`` that a model was built for, or ``None`` for any.
+        dtype: the type that a model computes in, or ``None`` for any floats.
         name: how the message calls the argument.
     """
     if not isinstance(images, Tensor):
@@ -41,6 +47,11 @@ def check_images(
         raise ValueError(
             f"{name} has dtype {images.dtype}; expected floats in [0, 1]. "
             "For bytes use images.float() / 255."
+        )
+    if dtype is not None and images.dtype != dtype:
+        raise ValueError(
+            f"{name} has dtype {images.dtype}; this model computes in {dtype}. "
+            f"Convert the images with images.to({dtype})."
         )
     if image_shape is not None and tuple(images.shape[1:]) != tuple(image_shape):
         raise ValueError(
@@ -78,7 +89,7 @@ def check_positive(name: str, value: float) -> None:
 
 def check_count(name: str, value: int, *, minimum: int = 1) -> None:
     """Raise a ``ValueError`` unless ``value`` is an integer of at least ``minimum``."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
         raise ValueError(f"{name} is {value!r}; expected an integer of at least {minimum}.")
 
 

@@ -113,7 +113,16 @@ class DiagonalGaussian(Distribution):
         return reparameterise(self.mu.expand(shape), self.log_var.expand(shape))
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Log-density in nats, summed over the last dimension; ``[...]``."""
+        """Log-density in nats, summed over the last dimension; ``[...]``.
+
+        Raises:
+            ValueError: if ``value`` does not end in ``d`` numbers.
+        """
+        if value.shape[-1:] != self.event_shape:
+            raise ValueError(
+                f"value has shape {tuple(value.shape)}; expected [..., {self.event_shape[0]}], "
+                "one vector for each density."
+            )
         squared = (value - self.mu) ** 2 * torch.exp(-self.log_var)
         return -0.5 * (squared + self.log_var + LOG_TWO_PI).sum(-1)
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution, Independent, constraints
 from torch.nn import functional as F
 
-from vaebook._checks import check_positive
+from vaebook._checks import check_count, check_positive
 from vaebook.distributions.gaussian import LOG_TWO_PI
 
 MeanActivation = Literal["sigmoid", "identity"]
@@ -35,6 +35,15 @@ class Likelihood(nn.Module, ABC):
         return distribution
 
 
+def _check_image_shape(value: Tensor, event_shape: torch.Size) -> None:
+    """Refuse images that would be broadcast against the pixels of others."""
+    if value.shape[-3:] != event_shape:
+        raise ValueError(
+            f"images have shape {tuple(value.shape)}; expected {tuple(event_shape)} at the end, "
+            "as the decoder's output has. Add a missing channel with images[:, None]."
+        )
+
+
 class BernoulliImage(Independent):
     """Independent black-or-white pixels; refuses grey ones, which have no probability here."""
 
@@ -42,8 +51,9 @@ class BernoulliImage(Independent):
         """Log-probability in nats, summed over the image, ``[...]``.
 
         Raises:
-            ValueError: if a pixel is neither 0 nor 1.
+            ValueError: if a pixel is neither 0 nor 1, or the shape does not fit.
         """
+        _check_image_shape(value, self.event_shape)
         if not ((value == 0) | (value == 1)).all():
             share = 100 * ((value != 0) & (value != 1)).float().mean().item()
             raise ValueError(
@@ -101,7 +111,12 @@ class GaussianImage(Distribution):
         return self._mean + torch.exp(self.log_sigma) * noise
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Log-density in nats, summed over the image, ``[...]``."""
+        """Log-density in nats, summed over the image, ``[...]``.
+
+        Raises:
+            ValueError: if the shape does not fit.
+        """
+        _check_image_shape(value, self.event_shape)
         num_pixels = math.prod(self.event_shape)
         squared_error = ((value - self._mean) ** 2).sum(IMAGE_DIMS)
         log_normaliser = num_pixels * (self.log_sigma + 0.5 * LOG_TWO_PI)
@@ -198,8 +213,9 @@ class DiscretizedLogisticImage(Distribution):
         """Log-probability in nats, summed over the image, ``[...]``.
 
         Raises:
-            ValueError: if a pixel is off the grid of grey levels.
+            ValueError: if a pixel is off the grid of grey levels, or the shape does not fit.
         """
+        _check_image_shape(value, self.event_shape)
         steps = self.levels - 1
         if (value * steps - torch.round(value * steps)).abs().max() > 1e-3:
             raise ValueError(
@@ -233,6 +249,7 @@ class DiscretizedLogisticLikelihood(Likelihood):
     def __init__(self, initial_scale: float = 0.05, *, levels: int = 256) -> None:
         super().__init__()
         check_positive("initial_scale", initial_scale)
+        check_count("levels", levels, minimum=2)
         self.levels = levels
         self.log_scale = nn.Parameter(torch.tensor(math.log(initial_scale)))
 

@@ -41,7 +41,7 @@ class Autoencoder(nn.Module):
 
     def encode(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
         """The code of each image."""
-        check_images(images, self.image_shape)
+        check_images(images, self.image_shape, dtype=next(self.parameters()).dtype)
         codes: Tensor = self.encoder(images)
         return codes
 

@@ -102,7 +102,7 @@ class VAE(nn.Module):
 
     def posterior(self, images: Float[Tensor, "n c h w"]) -> Distribution:
         """q(z | x), one Gaussian for each image."""
-        check_images(images, self.image_shape)
+        check_images(images, self.image_shape, dtype=self._zeros.dtype)
         output = self.encoder(images)
         mu, spread = output[:, : self.latent_dim], output[:, self.latent_dim :]
         if self.posterior_family == "diagonal":
