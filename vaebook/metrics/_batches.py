@@ -19,7 +19,9 @@ def evaluate_in_batches(
     """Concatenate ``measure(batch)`` over the batches, with the model in evaluation mode."""
     was_training = model.training
     model.eval()
-    with torch.no_grad(), seeded(seed):
-        parts = [measure(batch) for batch in images.split(batch_size)]
-    model.train(was_training)
+    try:
+        with torch.no_grad(), seeded(seed):
+            parts = [measure(batch) for batch in images.split(batch_size)]
+    finally:
+        model.train(was_training)
     return tuple(torch.cat(columns) for columns in zip(*parts, strict=True))

@@ -57,9 +57,14 @@ def active_units(
     Returns:
         Booleans ``[d]``; their sum is the number of active units.
 
+    Raises:
+        ValueError: with fewer than two images.
+
     Source:
         Burda, Grosse & Salakhutdinov (2016), section 5.2.
     """
+    if len(images) < 2:
+        raise ValueError(f"{len(images)} images have no variance; expected at least 2.")
     return posterior_parameters(model, images).mu.var(0) > threshold
 
 

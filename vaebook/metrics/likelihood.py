@@ -103,7 +103,10 @@ def prior_monte_carlo_log_likelihood(
     check_images(images, model.image_shape)
 
     def measure(codes: Tensor) -> tuple[Tensor, ...]:
-        log_likelihood = model.likelihood_of(codes[:, None]).log_prob(images)  # [b, n]
+        likelihood = model.likelihood_of(codes[:, None])
+        # Every code against every image: in parts, so that no tensor has more than 2^25 pixels.
+        parts = images.split(max(1, 2**25 // (len(codes) * images[0].numel())))
+        log_likelihood = torch.cat([likelihood.log_prob(part) for part in parts], 1)  # [b, n]
         return (torch.logsumexp(log_likelihood, 0, keepdim=True),)
 
     with seeded(seed):

@@ -39,9 +39,9 @@ def power_spectrum(images: Float[Tensor, "n c h w"]) -> Float[Tensor, " k"]:
             "Crop or pad them."
         )
     power = torch.fft.fft2(images, norm="ortho").abs() ** 2
-    frequency = torch.fft.fftfreq(size, 1 / size)
-    radius = torch.hypot(frequency[:, None], frequency[None, :]).round().long()
+    frequency = torch.fft.fftfreq(size, 1 / size, device=images.device)
+    radius = torch.hypot(frequency[:, None], frequency[None, :]).round().long().flatten()
     mean_power = power.mean((0, 1)).flatten()
-    count = torch.bincount(radius.flatten())
-    total = torch.zeros(len(count)).index_add_(0, radius.flatten(), mean_power)
+    count = torch.bincount(radius)
+    total = mean_power.new_zeros(len(count)).index_add(0, radius, mean_power)
     return (total / count)[: size // 2 + 1]
