@@ -69,7 +69,7 @@ def record(name: str, num_seeds: int, folder: Path) -> Path:
     }
     provenance = {
         "experiment": name,
-        "description": (experiment.__doc__ or "").strip().splitlines()[0],
+        "description": (experiment.__doc__ or name).strip().splitlines()[0],
         "command": f"python -m vaebook.experiments {name} --seeds {num_seeds}",
         "seeds": num_seeds,
         "rows": len(table),

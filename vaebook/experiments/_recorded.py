@@ -9,6 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+# Records keep six significant digits: the last may be off by half a unit.
+ROUNDING = 5e-6
+
 
 def results_folder() -> Path:
     """The folder of the records: ``book/results`` of the repository one is in.
@@ -74,7 +77,7 @@ def summarise(
     if frame.duplicated([*by, "seed"]).any():
         raise ValueError(f"{by} does not single out one row per seed; add a column to `by`.")
     rows = []
-    for key, group in frame.groupby(by, sort=False) if by else [((), frame)]:
+    for key, group in frame.groupby(by, sort=False, dropna=False) if by else [((), frame)]:
         condition = dict(zip(by, key, strict=True))
         for value in values:
             sample = group[value].dropna().to_numpy(float)
@@ -145,7 +148,8 @@ def assert_within_spread(
             raise ValueError(f"the record has no row with {dict(row[by])}.")
         for value in values:
             low, high = prediction_interval(match[value].tolist())
-            inside = low - resolution <= row[value] <= high + resolution
+            slack = resolution + ROUNDING * max(abs(low), abs(high))
+            inside = low - slack <= row[value] <= high + slack
             assert inside, (
                 f"{value} = {row[value]:.6g} at {dict(row[by])} lies outside the recorded spread "
                 f"[{low:.6g}, {high:.6g}] (± {resolution:g})"
