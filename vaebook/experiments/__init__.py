@@ -4,6 +4,7 @@ A public module in this package is an experiment: its name is the record's name,
 returns the rows. ``python -m vaebook.experiments NAME --seeds 5`` writes the record.
 """
 
+from vaebook.experiments._claims import CLAIMS, Claim, Verdict, verdict
 from vaebook.experiments._record import available, record, run_seeds
 from vaebook.experiments._recorded import (
     assert_within_spread,
@@ -15,6 +16,9 @@ from vaebook.experiments._recorded import (
 )
 
 __all__ = [
+    "CLAIMS",
+    "Claim",
+    "Verdict",
     "assert_within_spread",
     "available",
     "load_provenance",
@@ -24,4 +28,5 @@ __all__ = [
     "results_folder",
     "run_seeds",
     "summarise",
+    "verdict",
 ]

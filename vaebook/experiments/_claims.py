@@ -1,0 +1,78 @@
+"""The eight claims on trial, and the verdicts that the records give."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+Outcome = Literal["holds", "holds in part", "does not hold"]
+
+
+class Verdict(NamedTuple):
+    """What a record says about a claim."""
+
+    outcome: Outcome
+    evidence: str  # one sentence with the numbers and their spread
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One of the claims that the book puts on trial.
+
+    Args:
+        name: ``"C1"`` to ``"C8"``.
+        text: the claim as it is usually made.
+        chapters: numbers of the chapters that try it.
+        rule: how the numbers become an outcome, in words.
+        judge: reads the records in a folder and applies the rule; ``None`` while the chapters are
+            still to come.
+    """
+
+    name: str
+    text: str
+    chapters: tuple[int, ...]
+    rule: str = ""
+    judge: Callable[[Path | None], Verdict] | None = None
+
+
+CLAIMS: tuple[Claim, ...] = (
+    Claim("C1", "The KL term compares N(μ, σ) with N(0, 1), and has a closed form.", (4,)),
+    Claim(
+        "C2",
+        "It is clever to centre the codes at zero, but nothing demands that they be normal.",
+        (9,),
+    ),
+    Claim("C3", "The KL term forces the learned latent space to be Gaussian.", (8,)),
+    Claim(
+        "C4",
+        "So there is a known distribution to sample from: a sample decodes to a new dog.",
+        (2, 6),
+    ),
+    Claim("C5", "Another distribution could be chosen, with the loss that fits it.", (9,)),
+    Claim(
+        "C6",
+        "In a plain autoencoder there are 2ⁿ possible codes, and the chance of hitting one that "
+        "decodes to a dog is minuscule.",
+        (2,),
+    ),
+    Claim("C7", "VAEs are blurry because the two terms of the loss are in conflict.", (7, 10)),
+    Claim("C8", "GANs lack that conflict, and so make much better images.", (11, 12)),
+)
+
+
+def verdict(name: str, folder: Path | None = None) -> Verdict:
+    """The verdict on a claim, computed from the records.
+
+    Args:
+        name: ``"C1"`` to ``"C8"``.
+        folder: where the records lie; ``book/results`` by default.
+
+    Raises:
+        ValueError: if there is no such claim, or its chapters are still to come.
+    """
+    for claim in CLAIMS:
+        if claim.name == name:
+            if claim.judge is None:
+                raise ValueError(f"claim {name} has not been tried yet.")
+            return claim.judge(folder)
+    raise ValueError(f"no claim {name!r}; expected one of {', '.join(c.name for c in CLAIMS)}.")
