@@ -1,0 +1,74 @@
+"""What several test files share."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A warning is an error in the tests of this folder; a notebook's are compared with stderr."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.filterwarnings("error"), append=False)
+
+
+def run(*command: object, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run a command and capture what it prints; the caller looks at the exit code."""
+    settings = {"capture_output": True, "text": True, "encoding": "utf-8", "timeout": 600}
+    return subprocess.run([str(part) for part in command], **(settings | options))  # type: ignore[call-overload]
+
+
+@dataclass(frozen=True)
+class Book:
+    """A finished build."""
+
+    html: Path
+    log: str
+    seconds: float
+
+
+@pytest.fixture(scope="session")
+def book(tmp_path_factory: pytest.TempPathFactory) -> Book:
+    """The book, built from scratch into a folder of its own, every warning an error."""
+    output = tmp_path_factory.mktemp("book")
+    start = time.perf_counter()
+    done = run(
+        sys.executable,
+        *("-c", "from jupyter_book.cli.main import main; main()"),
+        *("build", ROOT, "--path-output", output, "-W", "--keep-going"),
+        cwd=ROOT,
+        env={**os.environ, "NO_COLOR": "1", "PYTHONUTF8": "1"},
+    )
+    seconds = time.perf_counter() - start
+    log = done.stdout + done.stderr
+    assert done.returncode == 0, log
+    return Book(output / "_build" / "html", log, seconds)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium; none is a failure in CI, a skip elsewhere."""
+    found = os.environ.get("CHROMIUM") or next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
+    if found is None:
+        reason = "no Chromium: install chromium, or set CHROMIUM to the path of a Chromium browser"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return found
+
+
+@pytest.fixture
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory, away from the repository."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -1,0 +1,373 @@
+"""What every chapter must be, beside running: `pytest --nbval` runs it and compares its outputs.
+
+The second half proves that the comparison bites: a wrong digit in a stored output is a failure.
+"""
+
+import copy
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+
+from tests.conftest import ROOT, run
+from tools.execute import METADATA, chapters, code_cells, execute, stored_problems
+
+CHAPTERS = chapters()
+SECTIONS = [
+    "question",
+    "background",
+    "picture",
+    "derivation",
+    "code",
+    "experiment",
+    "found",
+    "readers",
+    "exercises",
+    "reading",
+]
+MOST_BYTES = 400_000
+LEAST_COMPARED = 5  # cells whose printed numbers are compared
+LEAST_ASSERTING = 3
+LEAST_EXERCISES = 3
+LEAST_CITED = 2
+UNCHECKED = {  # tags that switch a check or a reader's view off
+    "nbval-skip",
+    "nbval-ignore-output",
+    "nbval-raises-exception",
+    "raises-exception",
+    "skip-execution",
+    "remove-cell",
+    "remove-input",
+    "remove-output",
+    "remove-stdout",
+    "remove-stderr",
+}
+ASSERTS = re.compile(r"^\s*(assert\b|(\w+\.)*assert_\w+\()", re.MULTILINE)
+
+every_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+
+
+def load(path: Path) -> NotebookNode:
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    return notebook
+
+
+def prose(notebook: NotebookNode) -> str:
+    """All markdown of a notebook, in order."""
+    return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+
+def images(cell: NotebookNode) -> list[NotebookNode]:
+    """The outputs of a cell that are pictures."""
+    return [
+        output
+        for output in cell.get("outputs", [])
+        if any(kind.startswith("image/") for kind in output.get("data", {}))
+    ]
+
+
+def compared_text(cell: NotebookNode) -> str:
+    """The stored text of a cell that nbval compares, less the note that a figure was drawn."""
+    parts = []
+    for output in cell.outputs:
+        if output.output_type == "stream":
+            parts.append(output.text)
+        elif "data" in output and output not in images(cell):
+            parts.append(str(output.data.get("text/plain", "")))
+    return "\n".join(parts)
+
+
+def asserts(cell: NotebookNode) -> bool:
+    return bool(ASSERTS.search(cell.source))
+
+
+# ---------------------------------------------------------------- the table of contents
+
+
+def test_every_notebook_is_a_chapter() -> None:
+    folders = [path for path in ROOT.iterdir() if path.is_dir() and path.name[0] not in "._"]
+    found = {path for folder in folders for path in folder.rglob("*.ipynb")}
+    assert {path for path in found if ".ipynb_checkpoints" not in path.parts} == set(CHAPTERS)
+
+
+def test_every_chapter_of_the_contents_exists_under_a_name_that_yaml_reads_as_text() -> None:
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    listed = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
+    for name in [toc["root"], *listed]:
+        assert isinstance(name, str), f"write {name!r} in quotes"
+        assert len(list(ROOT.glob(f"{name}.*"))) == 1, f"{name}: expected one source file"
+
+
+# ---------------------------------------------------------------- each chapter
+
+
+@every_chapter
+def test_was_run_in_order_without_error_or_warning(path: Path) -> None:
+    assert not stored_problems(load(path))
+
+
+@every_chapter
+def test_is_small_and_complete(path: Path) -> None:
+    assert path.stat().st_size <= MOST_BYTES
+    notebook = load(path)
+    assert notebook.metadata.kernelspec == METADATA["kernelspec"]
+    ids = [cell.id for cell in notebook.cells]
+    assert len(ids) == len(set(ids))
+    assert all(cell.source.strip() for cell in notebook.cells), "an empty cell"
+
+
+@every_chapter
+def test_leaves_nothing_unchecked(path: Path) -> None:
+    for cell in load(path).cells:
+        assert not UNCHECKED & set(cell.metadata.get("tags", [])), cell.source
+        if cell.cell_type == "code":
+            assert "NBVAL_" not in cell.source, cell.source
+            endings = [line for line in cell.source.splitlines() if line.rstrip().endswith(";")]
+            assert not endings, f"a trailing semicolon hides an output: {endings}"
+
+
+@every_chapter
+def test_compares_enough(path: Path) -> None:
+    cells = code_cells(load(path))
+    compared = [cell for cell in cells if re.search(r"\d", compared_text(cell))]
+    assert len(compared) >= LEAST_COMPARED
+    assert sum(map(asserts, cells)) >= LEAST_ASSERTING
+    for cell, following in zip(cells, [*cells[1:], None], strict=True):
+        if images(cell) and not asserts(cell):
+            assert following is not None, f"no assertion after the figure {cell.source}"
+            assert asserts(following), f"assert what the figure shows, after:\n{cell.source}"
+
+
+@every_chapter
+def test_every_figure_has_a_name_a_caption_and_a_description(path: Path) -> None:
+    names = []
+    for cell in code_cells(load(path)):
+        shown = images(cell)
+        settings = cell.metadata.get("mystnb", {})
+        if not shown:
+            assert not settings, f"caption without a figure:\n{cell.source}"
+            continue
+        assert len(shown) == 1, f"one figure a cell:\n{cell.source}"
+        figure, alt = settings["figure"], settings["image"]["alt"]
+        names.append(figure["name"])
+        assert re.fullmatch(rf"fig-ch{path.stem[:2]}-[a-z0-9-]+", figure["name"])
+        assert len(figure["caption"]) >= 20, figure
+        assert len(alt) >= 20, figure
+        assert alt != figure["caption"], "alt text says what is seen, a caption what it means"
+    assert names, "a chapter has a figure"
+    assert len(names) == len(set(names))
+
+
+@every_chapter
+def test_has_every_section_in_order(path: Path) -> None:
+    number = path.stem[:2]
+    labels = re.findall(rf"^\((ch{number}(?:-[\w-]+)?)\)=\n+#+ ", prose(load(path)), re.MULTILINE)
+    required = [f"ch{number}", *(f"ch{number}-{section}" for section in SECTIONS)]
+    assert [label for label in labels if label in required] == required
+
+
+@every_chapter
+def test_cites_its_sources(path: Path) -> None:
+    roles = re.findall(r"\{cite(?::\w+)?\}`([^`]+)`", prose(load(path)))
+    keys = {key.strip() for role in roles for key in role.split(",")}
+    assert len(keys) >= LEAST_CITED
+
+
+@every_chapter
+def test_links_terms_to_the_glossary(path: Path) -> None:
+    assert re.search(r"\{term\}`", prose(load(path)))
+
+
+@every_chapter
+def test_has_exercises_with_hidden_solutions_that_run(path: Path) -> None:
+    exercises, solved = set(), set()
+    inside, ran = None, False
+    for cell in load(path).cells:
+        if cell.cell_type == "code":
+            ran |= inside is not None
+            continue
+        for line in cell.source.splitlines():
+            if re.match(r"[`:]{3,}\{exercise(-start)?\}", line):
+                exercises.add(None)
+            if inside is None and (found := re.match(r"[`:]{3,}\{solution-start\} *(\S+)", line)):
+                inside, ran = found[1], False
+                block = cell.source.partition(found[0])[2]
+                assert re.search(r"^:class: .*dropdown", block, re.MULTILINE), f"{inside} is open"
+            elif re.match(r"[`:]{3,}\{solution-end\}", line):
+                assert ran, f"the solution of {inside} has no code cell"
+                solved.add(inside)
+                inside = None
+            elif found := re.match(r":label: (ex-\S+)", line):
+                exercises.discard(None)
+                exercises.add(found[1])
+            assert not (inside and re.match(r"#+ ", line)), f"a heading within {inside}"
+    assert inside is None, f"the solution of {inside} has no end"
+    assert exercises == solved
+    assert len(exercises) >= LEAST_EXERCISES
+
+
+# ---------------------------------------------------------------- the comparison bites
+
+
+def nbval(path: Path) -> tuple[int, str]:
+    """Run strict nbval on one notebook, as `make test` does."""
+    options = ("--nbval", "--nbval-current-env", "-p", "no:cacheprovider", "--color=no", "-q")
+    done = run(sys.executable, "-m", "pytest", *options, "-c", ROOT / "pyproject.toml", path)
+    return done.returncode, done.stdout + done.stderr
+
+
+def small_notebook() -> NotebookNode:
+    """A notebook with each kind of output that a chapter has, as it would be stored."""
+    frame = 'pd.DataFrame({"rate": [value]}).to_string()'
+    sources_and_outputs = [
+        ("import pandas as pd\n\nvalue = 0.25", None),
+        ('print(f"The rate is {value:.2f} nats.")', "The rate is 0.25 nats.\n"),
+        ("round(3 * value, 2)", {"text/plain": "0.75"}),
+        (frame, {"text/plain": "'   rate\\n0  0.25'"}),
+    ]
+    cells = []
+    for count, (source, shown) in enumerate(sources_and_outputs, start=1):
+        outputs = []
+        if isinstance(shown, str):
+            outputs = [new_output("stream", name="stdout", text=shown)]
+        elif shown is not None:
+            outputs = [new_output("execute_result", shown, execution_count=count)]
+        cells.append(new_code_cell(source, execution_count=count, outputs=outputs))
+    return new_notebook(cells=cells, metadata=METADATA)
+
+
+def wrong_stream(notebook: NotebookNode) -> None:
+    notebook.cells[1].outputs[0].text = "The rate is 0.26 nats.\n"
+
+
+def wrong_result(notebook: NotebookNode) -> None:
+    notebook.cells[2].outputs[0].data["text/plain"] = "0.76"
+
+
+def wrong_table(notebook: NotebookNode) -> None:
+    notebook.cells[3].outputs[0].data["text/plain"] = "'   rate\\n0  0.35'"
+
+
+def missing_output(notebook: NotebookNode) -> None:
+    notebook.cells[2].outputs = []
+
+
+def new_warning(notebook: NotebookNode) -> None:
+    notebook.cells[0].source += '\n\nimport warnings\n\nwarnings.warn("something is odd")'
+
+
+def failed_assertion(notebook: NotebookNode) -> None:
+    notebook.cells[0].source += "\n\nassert value > 1"
+
+
+CORRUPTIONS = [
+    wrong_stream,
+    wrong_result,
+    wrong_table,
+    missing_output,
+    new_warning,
+    failed_assertion,
+]
+
+
+def test_an_honest_notebook_passes_and_each_corruption_fails(tmp_path: Path) -> None:
+    honest = tmp_path / "honest.ipynb"
+    nbformat.write(small_notebook(), honest)
+    for corrupt in CORRUPTIONS:
+        notebook = copy.deepcopy(small_notebook())
+        corrupt(notebook)
+        nbformat.write(notebook, tmp_path / f"{corrupt.__name__}.ipynb")
+    code, log = nbval(tmp_path)
+    assert code == 1, log
+    failed = set(re.findall(r"^FAILED .*?(\w+)\.ipynb::", log, re.MULTILINE))
+    assert failed == {corrupt.__name__ for corrupt in CORRUPTIONS}, log
+
+
+@pytest.mark.parametrize("path", CHAPTERS[:1], ids=lambda path: path.stem)
+def test_a_wrong_digit_in_a_real_chapter_fails(path: Path, tmp_path: Path) -> None:
+    notebook = load(path)
+    length, streams = next(
+        (index, outputs)
+        for index, cell in enumerate(notebook.cells, start=1)
+        if (outputs := [output for output in cell.get("outputs", []) if "text" in output])
+        and re.search(r"\d", outputs[0].text)
+    )
+    notebook.cells = notebook.cells[:length]  # what comes later takes time and adds nothing
+    nbformat.write(notebook, tmp_path / "honest.ipynb")
+    streams[0].text = re.sub(
+        r"\d", lambda digit: str((int(digit[0]) + 1) % 10), streams[0].text, count=1
+    )
+    nbformat.write(notebook, tmp_path / "wrong.ipynb")
+    assert nbval(tmp_path / "honest.ipynb")[0] == 0
+    code, log = nbval(tmp_path / "wrong.ipynb")
+    assert code == 1
+    assert "mismatch" in log
+
+
+def test_a_cell_that_was_never_run_is_a_problem() -> None:
+    """nbval passes it in silence, so the stored state is examined."""
+    notebook = small_notebook()
+    assert stored_problems(notebook) == []
+    notebook.cells[2].execution_count = None
+    assert "execution count" in stored_problems(notebook)[0]
+
+
+# ---------------------------------------------------------------- the tool that runs chapters
+
+
+def write_source(path: Path, *sources: str) -> None:
+    cells = [new_code_cell(source, id=f"cell-{i}") for i, source in enumerate(sources)]
+    nbformat.write(new_notebook(cells=cells), path)
+
+
+DRAW = (
+    "import matplotlib.pyplot as plt\n\nplt.figure(figsize=(1, 1)).gca().plot([0, {}])\nplt.show()"
+)
+
+
+def test_running_twice_changes_nothing_and_a_new_picture_is_stored(tmp_path: Path) -> None:
+    path = tmp_path / "chapter.ipynb"
+    write_source(path, 'print("1 nat")', DRAW.format(1))
+    assert execute(path) == ([], True)
+    first = path.read_bytes()
+    notebook = load(path)
+    assert [cell.execution_count for cell in notebook.cells] == [1, 2]
+    assert [cell.id for cell in notebook.cells] == ["cell-0", "cell-1"]
+    assert notebook.metadata == METADATA
+    assert all(not cell.metadata for cell in notebook.cells)
+    assert execute(path) == ([], False)
+    assert path.read_bytes() == first
+
+    notebook.cells[1].source = DRAW.format(2)
+    nbformat.write(notebook, path)
+    assert execute(path) == ([], True)
+    picture = images(notebook.cells[1])[0].data["image/png"]
+    assert images(load(path).cells[1])[0].data["image/png"] != picture
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("1 / 0", "ZeroDivisionError"),
+        ('import warnings\n\nwarnings.warn("odd")', "stderr"),
+        ('handle = display("a", display_id=True)\nhandle.update("b")', "cannot be compared"),
+        ("object()", "memory address"),
+        ('%config InlineBackend.figure_formats = ["svg"]\n' + DRAW.format(1), "SVG"),
+    ],
+    ids=["error", "warning", "update", "address", "svg"],
+)
+def test_what_cannot_be_compared_is_refused(source: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "chapter.ipynb"
+    write_source(path, source)
+    before = path.read_bytes()
+    problems, changed = execute(path)
+    assert message in " ".join(problems)
+    assert not changed
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
