@@ -17,6 +17,7 @@ from vaebook.distributions.likelihoods import (
     LearnedGaussianLikelihood,
     Likelihood,
 )
+from vaebook.distributions.quadrature import quadrature_kl
 
 __all__ = [
     "BernoulliLikelihood",
@@ -32,6 +33,7 @@ __all__ = [
     "gaussian_kl_quadrature",
     "kl",
     "monte_carlo_kl",
+    "quadrature_kl",
     "reparameterise",
     "standard_normal",
 ]
