@@ -1,6 +1,7 @@
 """What chapter 04 adds: KL by quadrature on the line, its experiment, and the change of units."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -21,7 +22,13 @@ from vaebook.distributions import (
     monte_carlo_kl,
     quadrature_kl,
 )
-from vaebook.experiments import kl_monte_carlo
+from vaebook.experiments import (
+    kl_closed_form,
+    kl_monte_carlo,
+    load_recorded,
+    results_folder,
+    verdict,
+)
 from vaebook.models import MLP, VAE
 
 F64 = torch.float64
@@ -162,3 +169,25 @@ def test_affine_prior_is_a_change_of_units() -> None:
         actual = twin.elbo(images)
     torch.testing.assert_close(actual.rate, expected.rate, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(actual.elbo, expected.elbo, rtol=1e-4, atol=1e-4)
+
+
+def test_five_computations_agree() -> None:
+    (row,) = kl_closed_form.run(7, num_posteriors=5, num_samples=20_000, num_pictures=32)
+    for gap in ("quadrature_gap", "torch_gap", "line_integral_gap", "gradient_gap", "identity_gap"):
+        assert row[gap] < 1e-9, gap
+    assert row["monte_carlo_standard_errors"] < 5
+    assert row["kl_of_aggregate"] < row["kl_per_picture"]
+
+
+def test_the_line_integral_needs_no_closed_form_of_ours() -> None:
+    mu, log_var = torch.tensor([0.0, 2.0], dtype=F64), torch.tensor([-3.0, 1.0], dtype=F64)
+    expected = torch.tensor([(math.exp(-3) + 2) / 2, (4 + math.e - 2) / 2], dtype=F64)
+    torch.testing.assert_close(kl_closed_form.line_integral_kl(mu, log_var), expected)
+
+
+def test_the_verdict_follows_the_record(tmp_path: Path) -> None:
+    assert verdict("C1").outcome == "holds"
+    record = load_recorded("kl_closed_form", results_folder())
+    record.loc[2, "torch_gap"] = 0.01
+    record.to_csv(tmp_path / "kl_closed_form.csv", index=False)
+    assert verdict("C1", tmp_path).outcome == "does not hold"

@@ -1,9 +1,12 @@
 """The eight claims on trial, and the verdicts that the records give."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
+
+from vaebook.experiments._recorded import load_recorded, summarise
 
 Outcome = Literal["holds", "holds in part", "does not hold"]
 
@@ -35,8 +38,33 @@ class Claim:
     judge: Callable[[Path | None], Verdict] | None = None
 
 
+def _judge_kl_term(folder: Path | None) -> Verdict:
+    record = load_recorded("kl_closed_form", folder)
+    gaps = record[["quadrature_gap", "torch_gap", "line_integral_gap"]].to_numpy()
+    agrees = gaps.max() < 1e-6 and record["monte_carlo_standard_errors"].max() < 5
+    mean = summarise(record, [], ["kl_per_picture", "kl_of_aggregate"]).set_index("value")
+    term, together = mean.loc["kl_per_picture"], mean.loc["kl_of_aggregate"]
+    evidence = (
+        f"The closed form, quadrature, torch.distributions and a line integral agree to "
+        f"{10.0 ** math.ceil(math.log10(gaps.max())):.0e} nats, Monte Carlo within "
+        f"{record['monte_carlo_standard_errors'].max():.1f} standard errors. "
+        f"What is compared is the codes of *one* picture: the term was {term['mean']:.2f} "
+        f"± {term['mean'] - term['low']:.2f} nats where the codes of all pictures together were "
+        f"{together['mean']:.3f} ± {together['mean'] - together['low']:.3f} nats from N(0, 1)."
+    )
+    return Verdict("holds" if agrees else "does not hold", evidence)
+
+
 CLAIMS: tuple[Claim, ...] = (
-    Claim("C1", "The KL term compares N(μ, σ) with N(0, 1), and has a closed form.", (4,)),
+    Claim(
+        "C1",
+        "The KL term compares N(μ, σ) with N(0, 1), and has a closed form.",
+        (4,),
+        "Holds if, for random posteriors of one picture, the closed form is within 1e-6 nats of "
+        "quadrature, of torch.distributions and of the line integral of its gradient, and within "
+        "five standard errors of Monte Carlo.",
+        _judge_kl_term,
+    ),
     Claim(
         "C2",
         "It is clever to centre the codes at zero, but nothing demands that they be normal.",
