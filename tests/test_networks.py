@@ -1,0 +1,102 @@
+"""Encoders and decoders: shapes, sizes, and what they refuse."""
+
+import pytest
+import torch
+from torch import nn
+
+from vaebook.models import MLP, Conv, Network
+from vaebook.training import seeded
+
+PLANS: list[Network] = [
+    MLP(),
+    MLP(hidden=()),
+    MLP(hidden=(32, 16), activation="silu"),
+    Conv(),
+    Conv(channels=(4,), hidden=8, activation="tanh"),
+]
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=repr)
+@pytest.mark.parametrize("image_shape", [(1, 8, 8), (3, 12, 16)])
+def test_encoder_and_decoder_fit_together(plan: Network, image_shape: tuple[int, int, int]) -> None:
+    encoder, decoder = plan.encoder(image_shape, 5), plan.decoder(5, image_shape)
+    images = torch.rand(7, *image_shape)
+    codes = encoder(images)
+    assert codes.shape == (7, 5)
+    output = decoder(codes)
+    assert output.shape == images.shape
+    output.square().sum().backward()
+    for module in (encoder, decoder):
+        for name, parameter in module.named_parameters():
+            assert parameter.grad is not None, f"no gradient reaches {name}"
+            assert parameter.grad.abs().sum() > 0, f"no gradient reaches {name}"
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=repr)
+def test_both_end_linearly(plan: Network) -> None:
+    """A last activation would keep outputs from being negative, or large."""
+    for module in (plan.encoder((1, 8, 8), 3), plan.decoder(3, (1, 8, 8))):
+        layers = [layer for layer in module if not isinstance(layer, nn.Unflatten)]
+        assert isinstance(layers[-1], nn.Linear | nn.ConvTranspose2d)
+
+
+def test_the_decoder_mirrors_the_encoder() -> None:
+    def widths(module: nn.Module) -> list[tuple[int, int]]:
+        return [(m.in_features, m.out_features) for m in module if isinstance(m, nn.Linear)]
+
+    plan = MLP(hidden=(32, 16))
+    assert widths(plan.encoder((1, 8, 8), 3)) == [(64, 32), (32, 16), (16, 3)]
+    assert widths(plan.decoder(3, (1, 8, 8))) == [(3, 16), (16, 32), (32, 64)]
+
+
+def test_no_hidden_layer_is_a_linear_map() -> None:
+    encoder = MLP(hidden=()).encoder((1, 2, 2), 3).double()
+    a, b = torch.rand(2, 1, 1, 2, 2, dtype=torch.float64)
+    torch.testing.assert_close(encoder(0.3 * a + 0.7 * b), 0.3 * encoder(a) + 0.7 * encoder(b))
+
+
+def test_each_convolution_halves_the_image() -> None:
+    plan = Conv(channels=(4, 6, 8), hidden=10)
+    encoder = plan.encoder((2, 16, 24), 3)
+    sizes = []
+    x = torch.rand(1, 2, 16, 24)
+    for layer in encoder:
+        x = layer(x)
+        if isinstance(layer, nn.Conv2d):
+            sizes.append(tuple(x.shape[1:]))
+    assert sizes == [(4, 8, 12), (6, 4, 6), (8, 2, 3)]
+
+
+def test_activations_do_what_their_names_say() -> None:
+    x = torch.tensor([-1.0, 0.5])
+    for name, expected in {
+        "relu": torch.tensor([0.0, 0.5]),
+        "tanh": torch.tanh(x),
+        "silu": x / (1 + torch.exp(-x)),
+    }.items():
+        layer = MLP(hidden=(2,), activation=name).encoder((1, 1, 2), 1)[2]
+        torch.testing.assert_close(layer(x), expected)
+
+
+def test_two_builds_share_no_weights() -> None:
+    plan = MLP(hidden=(4,))
+    with seeded(0):
+        first, second = plan.encoder((1, 2, 2), 3), plan.encoder((1, 2, 2), 3)
+    with seeded(0):
+        again = plan.encoder((1, 2, 2), 3)
+    assert not torch.equal(first[1].weight, second[1].weight)
+    assert torch.equal(first[1].weight, again[1].weight)
+
+
+def test_wrong_plans_say_what_to_do() -> None:
+    with pytest.raises(ValueError, match=r"activation is 'gelu'; expected one of \['relu'"):
+        MLP(activation="gelu").encoder((1, 8, 8), 3)
+    with pytest.raises(ValueError, match=r"image_shape is \(8, 8\); expected \(channels"):
+        MLP().encoder((8, 8), 3)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="image_shape's height is 0"):
+        MLP().decoder(3, (1, 0, 8))
+    with pytest.raises(ValueError, match="the number of codes is 0"):
+        MLP().decoder(0, (1, 8, 8))
+    for build in (lambda: Conv().encoder((1, 10, 8), 3), lambda: Conv().decoder(3, (1, 8, 10))):
+        with pytest.raises(ValueError, match=r"cannot be halved 2 times.*divisible by 4"):
+            build()
