@@ -12,16 +12,19 @@ from vaebook.metrics.likelihood import (
     importance_weighted_nll,
     prior_monte_carlo_log_likelihood,
 )
+from vaebook.metrics.manifold import PrecisionRecall, precision_recall
 from vaebook.metrics.sharpness import power_spectrum, sharpness
 
 __all__ = [
     "AggregateMoments",
+    "PrecisionRecall",
     "active_units",
     "aggregate_moments",
     "evaluate_elbo",
     "importance_weighted_nll",
     "posterior_parameters",
     "power_spectrum",
+    "precision_recall",
     "prior_monte_carlo_log_likelihood",
     "rate_per_dimension",
     "sharpness",

@@ -1,0 +1,66 @@
+"""Precision and recall of samples, by nearest neighbours: do they look real, are all kinds there?"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from vaebook._checks import check_count, check_finite
+
+
+class PrecisionRecall(NamedTuple):
+    """Two shares between 0 and 1."""
+
+    precision: float  # of the samples that lie on the real images' manifold
+    recall: float  # of the real images that lie on the samples' manifold
+
+
+def precision_recall(
+    real: Float[Tensor, "n *d"], generated: Float[Tensor, "m *d"], *, num_neighbours: int = 3
+) -> PrecisionRecall:
+    """Improved precision and recall with balls that reach to the k-th nearest neighbour.
+
+    The manifold of a set is the union of balls round its members, each as large as the distance
+    to the member's k-th nearest neighbour in the set. Both shares depend on how many images are
+    given, so compare only sets of equal sizes; two samples of the same distribution do not score
+    1 but the ceiling of that size.
+
+    Args:
+        real: images or features of real data; everything after the first dimension is flattened.
+        generated: as many numbers per sample.
+        num_neighbours: k.
+
+    Raises:
+        ValueError: if the sets have different widths or no more than k members.
+
+    Source:
+        Kynkäänniemi et al. (2019), section 2.
+    """
+    check_count("num_neighbours", num_neighbours)
+    real, generated = real.flatten(1), generated.flatten(1)
+    if real.shape[1] != generated.shape[1]:
+        raise ValueError(
+            f"real has {real.shape[1]} numbers per item, generated {generated.shape[1]}; expected "
+            "the same. Use images of one size, or features of one network."
+        )
+    for name, items in (("real", real), ("generated", generated)):
+        check_finite(name, items)
+        if len(items) <= num_neighbours:
+            raise ValueError(
+                f"{name} has {len(items)} items; expected more than num_neighbours = "
+                f"{num_neighbours}."
+            )
+    return PrecisionRecall(
+        precision=float(_inside(generated, real, num_neighbours).float().mean()),
+        recall=float(_inside(real, generated, num_neighbours).float().mean()),
+    )
+
+
+def _inside(
+    points: Float[Tensor, "n d"], centres: Float[Tensor, "m d"], num_neighbours: int
+) -> Bool[Tensor, " n"]:
+    """Which points lie in the ball of at least one centre."""
+    among = torch.cdist(centres, centres)  # [m, m]; the nearest is the centre itself
+    radius = among.kthvalue(num_neighbours + 1, dim=1).values
+    return (torch.cdist(points, centres) <= radius).any(1)
