@@ -1,0 +1,271 @@
+"""The built book: complete, linked, readable without a network, on a phone, and in the dark."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import nbformat
+import pytest
+import yaml
+from axe_playwright_python.sync_playwright import Axe
+from bs4 import BeautifulSoup, Tag
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.conftest import ROOT, Book
+from tools.execute import chapters
+
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+CHAPTERS = [path.relative_to(ROOT).with_suffix("").as_posix() for path in chapters()]
+PAGES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
+MOST_SECONDS = 60  # of one core, so that a busy machine does not matter; the budget is 30
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 900}
+PART = {"book/api": "#distributions"}  # a long page of one kind: a section stands for the rest
+
+every_page = pytest.mark.parametrize("page_name", PAGES)
+every_chapter = pytest.mark.parametrize("page_name", CHAPTERS)
+
+
+@cache
+def parse(path: Path) -> BeautifulSoup:
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+@cache
+def anchors(path: Path) -> set[str]:
+    """Everything on a page that a link can point to."""
+    return {
+        tag[key] for tag in parse(path).find_all(True) for key in ("id", "name") if tag.get(key)
+    }
+
+
+def number_of(article: Tag) -> int:
+    """The number of a chapter, from its heading."""
+    return int(article.find("h1").find(class_="section-number").text.strip().rstrip("."))
+
+
+# ---------------------------------------------------------------- the files
+
+
+def test_builds_without_a_warning_in_good_time(book: Book) -> None:
+    print(f"built in {book.seconds:.1f} s (budget 30 s)")
+    assert "build succeeded" in book.log
+    assert book.seconds < MOST_SECONDS
+
+
+def test_the_index_page_leads_to_the_first_page(book: Book) -> None:
+    text = (book.html / "index.html").read_text(encoding="utf-8")
+    found = re.search(r"url=([^\"']+)", text)
+    assert found
+    assert (book.html / found[1]) == book.html / f"{TOC['root']}.html"
+
+
+@every_page
+def test_a_page_of_the_contents_exists_and_every_link_to_it_leads_somewhere(
+    book: Book, page_name: str
+) -> None:
+    path = book.html / f"{page_name}.html"
+    for tag in parse(path).find_all(True):
+        for key in ("href", "src"):
+            link = urlsplit(tag.get(key) or "")
+            if link.scheme or link.netloc:
+                assert tag.name == "a", f"{tag.name} fetches {tag[key]}"
+                continue
+            target = (path.parent / unquote(link.path)).resolve() if link.path else path
+            assert target.exists(), f"{tag[key]} does not exist"
+            if link.fragment and target.suffix == ".html":
+                assert unquote(link.fragment) in anchors(target), f"no anchor {tag[key]}"
+
+
+@every_page
+def test_ids_are_unique(book: Book, page_name: str) -> None:
+    article = parse(book.html / f"{page_name}.html").find("article")
+    ids = Counter(tag["id"] for tag in article.find_all(id=True))
+    assert [name for name, times in ids.items() if times > 1] == []
+
+
+@every_chapter
+def test_every_figure_stands_with_number_caption_and_description(
+    book: Book, page_name: str
+) -> None:
+    article = parse(book.html / f"{page_name}.html").find("article")
+    figures = 0
+    for cell in nbformat.read(ROOT / f"{page_name}.ipynb", as_version=4).cells:
+        settings = cell.metadata.get("mystnb", {})
+        if "figure" not in settings:
+            continue
+        figures += 1
+        figure = article.find("figure", id=settings["figure"]["name"])
+        image = figure.find("img")
+        assert image["alt"] == settings["image"]["alt"]
+        caption = figure.find("figcaption")
+        assert (
+            caption.find(class_="caption-number").text.strip()
+            == f"Fig. {number_of(article)}.{figures}"
+        )
+        assert caption.find(class_="caption-text").text.strip()
+    assert len(article.select(".cell_output img")) == figures
+
+
+@every_chapter
+def test_listings_and_references_carry_numbers(book: Book, page_name: str) -> None:
+    article = parse(book.html / f"{page_name}.html").find("article")
+    number = number_of(article)
+    assert number == int(Path(page_name).name[:2]), "the chapter's number is its file's"
+    for listing in article.select("div.source"):
+        caption = listing.find(class_="code-block-caption")
+        assert caption.find(class_="caption-number").text.startswith(f"Listing {number}.")
+        assert "api.html#vaebook." in caption.find("a", class_="reference")["href"]
+    for equation in article.find_all(class_="eqno"):
+        assert re.match(rf"\s*\({number}\.\d+\)", equation.text)
+    assert article.select(".bibtex-citation")
+    assert "[?]" not in article.text
+
+
+def test_the_index_lists_terms_and_functions(book: Book) -> None:
+    text = parse(book.html / "genindex.html").find("article").text
+    for entry in (
+        "KL divergence",
+        "gaussian_kl()",
+        "DiagonalGaussian (class in vaebook.distributions)",
+    ):
+        assert entry in text
+
+
+# ---------------------------------------------------------------- in a browser
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page on a phone's screen that fails the test on any error or foreign request."""
+    context = browser.new_context(viewport=PHONE)
+    opened = context.new_page()
+    trouble: list[str] = []
+    opened.on("pageerror", lambda error: trouble.append(f"script error: {error}"))
+    opened.on("requestfailed", lambda request: trouble.append(f"not loaded: {request.url}"))
+    opened.on(
+        "console",
+        lambda message: message.type == "error" and trouble.append(f"console: {message.text}"),
+    )
+    opened.on(
+        "request",
+        lambda request: (
+            request.url.startswith(("file:", "data:", "blob:"))
+            or trouble.append(f"request to the network: {request.url}")
+        ),
+    )
+    yield opened
+    context.close()
+    assert trouble == []
+
+
+def visit(page: Page, book: Book, name: str, query: str = "") -> None:
+    """Open a page from disk and wait for its formulas."""
+    page.goto((book.html / f"{name}.html").as_uri() + query)
+    page.evaluate("window.MathJax ? window.MathJax.startup.promise.then(() => true) : true")
+
+
+@pytest.mark.browser
+@every_page
+def test_a_page_reads_well_on_a_phone(book: Book, page: Page, page_name: str) -> None:
+    visit(page, book, page_name)
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= PHONE["width"], f"the page is {width} pixels wide"
+    small = page.evaluate(
+        """() => [...document.querySelectorAll('article img')]
+            .filter(i => !i.naturalWidth || i.getBoundingClientRect().width > innerWidth)
+            .map(i => i.src)"""
+    )
+    assert small == [], "images that did not load or do not fit"
+
+
+@pytest.mark.browser
+@every_page
+def test_every_formula_is_set(book: Book, page: Page, page_name: str) -> None:
+    visit(page, book, page_name)
+    expected = len(parse(book.html / f"{page_name}.html").select("article .math"))
+    unset = page.evaluate(
+        """() => [...document.querySelectorAll('article .math')]
+            .filter(m => !m.querySelector('mjx-container')).map(m => m.textContent)"""
+    )
+    assert unset == []
+    assert page.evaluate("document.querySelectorAll('article mjx-container').length") >= expected
+    wrong = page.evaluate(
+        """() => [...document.querySelectorAll('[data-mml-node="merror"], mjx-merror')]
+            .map(m => m.getAttribute('data-mjx-error') || m.textContent)"""
+    )
+    assert wrong == []
+    assert "Math Processing Error" not in page.inner_text("article")
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@every_page
+def test_a_page_is_accessible(book: Book, page: Page, page_name: str, scheme: str) -> None:
+    """Contrast in both modes, descriptions of images, names of links, by the axe rules."""
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    page.set_viewport_size(DESKTOP)
+    visit(page, book, page_name)
+    assert page.get_attribute("html", "data-theme") == scheme
+    rules = ["color-contrast", "image-alt", "link-name", "svg-img-alt", "empty-heading", "list"]
+    part = PART.get(page_name, "article")
+    found = Axe().run(page, part, {"runOnly": rules, "resultTypes": ["violations"]})
+    wrong = [
+        f"{violation['id']}: {node['html'][:200]} {node['failureSummary']}"
+        for violation in found.response["violations"]
+        for node in violation["nodes"]
+    ]
+    assert wrong == []
+
+
+@pytest.mark.browser
+def test_the_reader_can_choose_light_or_dark(book: Book, page: Page) -> None:
+    page.set_viewport_size(DESKTOP)
+    visit(page, book, PAGES[0])
+    brightness = (
+        "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).map(Number)"
+    )
+    seen = {}
+    for _ in range(3):
+        page.locator("button.theme-switch-button").first.click()
+        mode = page.get_attribute("html", "data-theme")
+        seen[mode] = sum(page.evaluate(brightness))
+    assert seen["dark"] < 200 < 600 < seen["light"]
+
+
+@pytest.mark.browser
+@every_chapter
+def test_solutions_open_when_asked(book: Book, page: Page, page_name: str) -> None:
+    visit(page, book, page_name)
+    solutions = page.locator("article .solution.dropdown")
+    assert solutions.count() >= 3
+    for index in range(solutions.count()):
+        solution = solutions.nth(index)
+        code = solution.locator(".cell").first
+        assert not code.is_visible()
+        solution.locator("button.toggle-button").first.click()
+        code.wait_for(state="visible")
+
+
+@pytest.mark.browser
+def test_search_finds_without_a_network(book: Book, page: Page) -> None:
+    visit(page, book, "search", "?q=nats")
+    page.locator("#search-results li a").first.wait_for(timeout=10_000)
+
+
+@pytest.mark.browser
+def test_the_index_page_opens_the_book(book: Book, page: Page) -> None:
+    page.goto((book.html / "index.html").as_uri())
+    page.wait_for_url(f"**/{TOC['root']}.html")
+    assert page.locator("article h1").count() == 1
