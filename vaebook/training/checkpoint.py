@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 # What fit writes after each epoch.
@@ -45,7 +45,7 @@ def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
 def save_weights(model: nn.Module, path: str | Path) -> None:
     """Write a model's weights as safetensors; the file is replaced only when complete."""
     weights = {name: value.contiguous() for name, value in model.state_dict().items()}
-    write_atomically(path, lambda temporary: save_file(weights, temporary))
+    write_atomically(path, lambda temporary: temporary.write_bytes(save(weights)))
 
 
 def load_weights(model: nn.Module, path: str | Path) -> None:
