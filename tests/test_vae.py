@@ -366,7 +366,7 @@ def test_wrong_settings_say_what_to_do() -> None:
     with pytest.raises(ValueError, match="posterior is 'flow'; expected 'diagonal' or 'full'"):
         VAE(IMAGE_SHAPE, 2, posterior="flow")  # type: ignore[arg-type]
     for beta in (-1.0, float("nan")):
-        with pytest.raises(ValueError, match="beta is .*at least 0"):  # noqa: RUF043
+        with pytest.raises(ValueError, match=r"beta is .*at least 0"):
             VAE(IMAGE_SHAPE, 2, beta=beta)
     with pytest.raises(ValueError, match=r"events of shape \(\); expected \(2,\).*Independent"):
         VAE(IMAGE_SHAPE, 2, prior=Normal(torch.zeros(2), torch.ones(2)))
