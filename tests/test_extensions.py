@@ -1,0 +1,114 @@
+"""The book's own Sphinx extensions."""
+
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, run
+
+EXTENSIONS = ROOT / "book" / "_ext"
+
+
+@pytest.fixture(autouse=True)
+def _extensions_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(EXTENSIONS)
+
+
+def test_docstrings_are_left_out_and_nothing_else() -> None:
+    from package_source import without_docstrings
+
+    source = '''
+        class Thing:
+            """Docstring."""
+
+            text = """not a docstring"""
+
+            def method(self):
+                """Docstring
+                of two lines.
+                """
+                return "σ"  # kept
+
+            def empty(self):
+                """Only this."""
+    '''
+    expected = '''
+        class Thing:
+            text = """not a docstring"""
+
+            def method(self):
+                return "σ"  # kept
+
+            def empty(self):
+                ...
+    '''
+    shown = without_docstrings(textwrap.dedent(source).strip("\n"))
+    assert shown == textwrap.dedent(expected).lstrip("\n").rstrip() + "\n"
+
+
+def test_notes_to_tools_are_left_out() -> None:
+    from package_source import without_tool_comments
+
+    assert without_tool_comments("a = 1  # noqa: E501\nb = 2  # [n]\n") == "a = 1\nb = 2  # [n]\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("vaebook.distributions.divergences.gaussian_kl", "vaebook.distributions.gaussian_kl"),
+        ("vaebook.models.VAE.elbo", "vaebook.models.VAE.elbo"),
+        ("vaebook.models.vae.VAE", "vaebook.models.VAE"),
+    ],
+)
+def test_an_object_is_linked_under_its_public_name(path: str, name: str) -> None:
+    from package_source import find_object, public_name
+
+    found, _, _ = find_object(path)
+    assert public_name(found, path) == name
+
+
+def build(folder: Path, text: str) -> tuple[int, str, str]:
+    """Build one page with the directive, warnings fatal."""
+    settings = [
+        "extensions = ['myst_parser', 'sphinx.ext.autodoc', 'package_source']",
+        f"import sys; sys.path.insert(0, {str(EXTENSIONS)!r})",
+        "numfig = True",
+    ]
+    (folder / "conf.py").write_text("\n".join(settings), encoding="utf-8")
+    (folder / "index.md").write_text(f"# A page\n\n{text}\n", encoding="utf-8")
+    done = run(sys.executable, "-m", "sphinx", "-W", "-b", "html", folder, folder / "html")
+    page = folder / "html" / "index.html"
+    html = page.read_text(encoding="utf-8") if page.exists() else ""
+    return done.returncode, done.stdout + done.stderr, html
+
+
+API = "```{eval-rst}\n.. autofunction:: vaebook.distributions.gaussian_kl\n```\n\n"
+SOURCE = "```{source} vaebook.distributions.divergences.gaussian_kl\n```"
+
+
+def test_the_directive_shows_source_with_a_link_and_a_number(tmp_path: Path) -> None:
+    code, log, html = build(tmp_path, API + SOURCE)
+    assert code == 0, log
+    assert 'href="#vaebook.distributions.gaussian_kl"' in html
+    assert "vaebook/distributions/divergences.py" in html
+    assert "Listing 1" in html
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("```{source} vaebook.distributions.gaussian_cl\n```", "cannot show"),
+        ("```{source} vaebuch.distributions.gaussian_kl\n```", "no module vaebuch"),
+        ("```{source} vaebook.plots.COLOURS\n```", "cannot show"),
+        (SOURCE, "reference target not found"),
+    ],
+    ids=["no such name", "no such module", "no source", "not in the API page"],
+)
+def test_a_mistake_in_the_directive_fails_the_build(
+    text: str, message: str, tmp_path: Path
+) -> None:
+    code, log, _ = build(tmp_path, text)
+    assert code != 0
+    assert message in log
