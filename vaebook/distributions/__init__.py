@@ -9,6 +9,13 @@ from vaebook.distributions.divergences import (
     kl,
     monte_carlo_kl,
 )
+from vaebook.distributions.fitted import (
+    BoxCorners,
+    fit_box,
+    fit_diagonal_gaussian,
+    fit_gaussian,
+    fit_mixture,
+)
 from vaebook.distributions.gaussian import DiagonalGaussian, reparameterise, standard_normal
 from vaebook.distributions.likelihoods import (
     BernoulliLikelihood,
@@ -21,12 +28,17 @@ from vaebook.distributions.quadrature import quadrature_kl
 
 __all__ = [
     "BernoulliLikelihood",
+    "BoxCorners",
     "DiagonalGaussian",
     "DiscretizedLogisticLikelihood",
     "GaussianLikelihood",
     "LearnedGaussianLikelihood",
     "Likelihood",
     "MonteCarlo",
+    "fit_box",
+    "fit_diagonal_gaussian",
+    "fit_gaussian",
+    "fit_mixture",
     "gaussian_kl",
     "gaussian_kl_diagonal",
     "gaussian_kl_full",

@@ -1,5 +1,11 @@
 """Measures of likelihood, of latent codes, and of samples."""
 
+from vaebook.metrics.geometry import (
+    log_ball_volume,
+    mahalanobis,
+    principal_dimensions,
+    share_in_orthants_of,
+)
 from vaebook.metrics.latent import (
     AggregateMoments,
     active_units,
@@ -22,10 +28,14 @@ __all__ = [
     "aggregate_moments",
     "evaluate_elbo",
     "importance_weighted_nll",
+    "log_ball_volume",
+    "mahalanobis",
     "posterior_parameters",
     "power_spectrum",
     "precision_recall",
+    "principal_dimensions",
     "prior_monte_carlo_log_likelihood",
     "rate_per_dimension",
+    "share_in_orthants_of",
     "sharpness",
 ]

@@ -1,7 +1,8 @@
 """The models of the book, built from shared encoders and decoders."""
 
 from vaebook.models.autoencoder import Autoencoder
+from vaebook.models.interpolation import slerp
 from vaebook.models.networks import MLP, Conv, Network
 from vaebook.models.vae import VAE, Elbo
 
-__all__ = ["MLP", "VAE", "Autoencoder", "Conv", "Elbo", "Network"]
+__all__ = ["MLP", "VAE", "Autoencoder", "Conv", "Elbo", "Network", "slerp"]

@@ -1,0 +1,116 @@
+"""Densities fitted to codes, against NumPy, scikit-learn and integrals."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from sklearn.mixture import GaussianMixture
+
+from vaebook.distributions import (
+    BoxCorners,
+    fit_box,
+    fit_diagonal_gaussian,
+    fit_gaussian,
+    fit_mixture,
+)
+from vaebook.training import seeded
+
+FITS = (fit_gaussian, fit_diagonal_gaussian, fit_box, BoxCorners, fit_mixture)
+
+
+@pytest.fixture(scope="module")
+def codes() -> torch.Tensor:
+    """Two clumps in three dimensions, correlated, off the origin."""
+    with seeded(3):
+        noise = torch.randn(2000, 3) @ torch.tensor([[1.0, 0.8, 0.0], [0.0, 0.5, 0.3], [0, 0, 0.2]])
+        return noise + torch.tensor([4.0, -1.0, 2.0]) * (torch.rand(2000, 1) < 0.5) + 1.0
+
+
+def test_gaussians_have_the_moments_of_the_codes(codes):
+    full, diagonal = fit_gaussian(codes), fit_diagonal_gaussian(codes)
+    expected = np.cov(codes.numpy().T)
+    np.testing.assert_allclose(full.covariance_matrix, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(diagonal.variance, np.diag(expected), rtol=1e-4)
+    np.testing.assert_allclose(diagonal.mean, codes.numpy().mean(0), rtol=1e-5)
+    scipy = stats.multivariate_normal(codes.numpy().mean(0), expected)
+    # float32 against float64, log-densities of about 10
+    np.testing.assert_allclose(full.log_prob(codes[:50]), scipy.logpdf(codes[:50]), atol=1e-3)
+
+
+def test_the_box_holds_the_codes_and_integrates_to_one(codes):
+    box = fit_box(codes)
+    volume = float(np.prod(np.ptp(codes.numpy(), axis=0)))
+    middle = (codes.amin(0) + codes.amax(0)) / 2
+    assert box.log_prob(middle).item() == pytest.approx(-math.log(volume), abs=1e-4)
+    assert box.log_prob(codes.amax(0) + 1).item() == -math.inf
+    with seeded(0):
+        draws = box.sample((1000,))
+    assert (draws >= codes.amin(0)).all()
+    assert (draws <= codes.amax(0)).all()
+
+
+def test_corners_are_the_box_s_and_equally_likely(codes):
+    corners = BoxCorners(codes)
+    with seeded(0):
+        draws = corners.sample((8000,))
+    patterns, counts = (draws == corners.high).int().unique(dim=0, return_counts=True)
+    assert len(patterns) == 2**3
+    assert stats.chisquare(counts.numpy()).pvalue > 1e-3
+    assert corners.log_prob(draws).exp().unique().item() == pytest.approx(1 / 8)
+    assert corners.log_prob(draws + 0.1).max().item() == -math.inf
+
+
+def test_the_mixture_is_scikit_learn_s(codes):
+    mixture = fit_mixture(codes, 4, seed=1)
+    reference = GaussianMixture(4, reg_covar=1e-6 * float(codes.var(0).mean()), random_state=1)
+    reference.fit(codes.double().numpy())
+    np.testing.assert_allclose(
+        mixture.log_prob(codes[:100]), reference.score_samples(codes[:100].double()), atol=1e-3
+    )
+
+
+def test_two_clumps_need_a_mixture(codes):
+    train, held_out = codes[:1000], codes[1000:]
+    one, two = fit_gaussian(train).log_prob(held_out), fit_mixture(train, 2).log_prob(held_out)
+    assert (two - one).mean() > 0.5
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_draws_have_the_shape_and_type_of_codes(codes, fit):
+    density = fit(codes)
+    with seeded(0):
+        draws = density.sample((5,))
+    assert draws.shape == (5, 3)
+    assert draws.dtype == codes.dtype
+    assert density.event_shape == (3,)
+    assert density.log_prob(draws).shape == (5,)
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_a_fit_needs_a_table_of_finite_codes(codes, fit):
+    with pytest.raises(ValueError, match="expected a tensor"):
+        fit(codes[0])
+    with pytest.raises(ValueError, match="NaN"):
+        fit(torch.where(codes > codes.mean(), torch.nan, codes))
+
+
+@pytest.mark.parametrize("fit", [fit_box, BoxCorners])
+def test_a_box_needs_sides(codes, fit):
+    flat = codes.clone()
+    flat[:, 1] = 2.0
+    with pytest.raises(ValueError, match="1 dimensions of the codes do not vary"):
+        fit(flat)
+
+
+def test_a_dead_dimension_does_not_break_a_gaussian(codes):
+    flat = codes.clone()
+    flat[:, 1] = 2.0
+    for density in (fit_gaussian(flat), fit_diagonal_gaussian(flat), fit_mixture(flat, 2)):
+        assert torch.isfinite(density.log_prob(flat)).all()
+
+
+def test_too_few_codes_for_a_mixture(codes):
+    with pytest.raises(ValueError, match="too few"):
+        fit_mixture(codes[:25], 10)

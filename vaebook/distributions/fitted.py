@@ -1,0 +1,154 @@
+"""Densities fitted to codes after training: where a new code could be drawn from (chapter 02)."""
+
+import math
+import warnings
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.distributions import (
+    Categorical,
+    Distribution,
+    Independent,
+    MixtureSameFamily,
+    MultivariateNormal,
+    Uniform,
+    constraints,
+)
+
+from vaebook._checks import check_count, check_finite
+from vaebook.distributions.gaussian import DiagonalGaussian
+
+# Added to variances, relative to their mean: codes may lie in a thin sheet, or a dimension be dead.
+JITTER = 1e-6
+
+
+def _check_table(codes: Tensor, least: int) -> None:
+    if not isinstance(codes, Tensor) or codes.ndim != 2 or len(codes) < least:
+        given = tuple(codes.shape) if isinstance(codes, Tensor) else type(codes).__name__
+        raise ValueError(
+            f"codes is {given}; expected a tensor [n, d] with n of at least {least}. "
+            "Encode more images, or give one row per image."
+        )
+    check_finite("codes", codes)
+
+
+def fit_gaussian(codes: Float[Tensor, "n d"]) -> MultivariateNormal:
+    """The Gaussian with the codes' mean and full covariance.
+
+    Raises:
+        ValueError: unless there are more codes than dimensions, all finite.
+    """
+    _check_table(codes, codes.shape[-1] + 1 if isinstance(codes, Tensor) else 2)
+    covariance = torch.cov(codes.detach().T).reshape(codes.shape[1], codes.shape[1])
+    jitter = JITTER * covariance.diagonal().mean()
+    covariance = covariance + jitter * torch.eye(len(covariance), dtype=codes.dtype)
+    return MultivariateNormal(codes.detach().mean(0), covariance_matrix=covariance)
+
+
+def fit_diagonal_gaussian(codes: Float[Tensor, "n d"]) -> DiagonalGaussian:
+    """The Gaussian with the codes' mean and the variance of each dimension, correlations left out.
+
+    Raises:
+        ValueError: unless there are at least two codes, all finite.
+    """
+    _check_table(codes, 2)
+    variance = codes.detach().var(0)
+    return DiagonalGaussian(codes.detach().mean(0), (variance + JITTER * variance.mean()).log())
+
+
+def fit_box(codes: Float[Tensor, "n d"]) -> Distribution:
+    """Uniform on the bounding box: each dimension from the smallest code to the largest.
+
+    Codes beyond the box have log-density −∞.
+
+    Raises:
+        ValueError: unless there are at least two codes, and every dimension varies.
+    """
+    low, high = _sides(codes)
+    return Independent(Uniform(low, high, validate_args=False), 1, validate_args=False)
+
+
+def _sides(codes: Float[Tensor, "n d"]) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"]]:
+    _check_table(codes, 2)
+    low, high = codes.detach().aminmax(dim=0)
+    if not (low < high).all():
+        raise ValueError(
+            f"{int((low >= high).sum())} dimensions of the codes do not vary; a box needs sides. "
+            "Drop these dimensions."
+        )
+    return low, high
+
+
+class BoxCorners(Distribution):
+    """Each of the 2ᵈ corners of the codes' bounding box with the same probability.
+
+    ``log_prob`` is the log-*probability* −d log 2 of every corner; elsewhere it is −∞.
+
+    Args:
+        codes: the codes whose box it is, ``[n, d]``.
+
+    Raises:
+        ValueError: unless there are at least two codes, and every dimension varies.
+    """
+
+    arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 (the base class's way)
+
+    def __init__(self, codes: Float[Tensor, "n d"]) -> None:
+        self.low, self.high = _sides(codes)
+        super().__init__(event_shape=self.low.shape, validate_args=False)
+
+    @torch.no_grad()
+    def sample(self, sample_shape=torch.Size()) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: B008
+        """Toss a coin for each dimension: its low side or its high one."""
+        coin = torch.rand(self._extended_shape(torch.Size(sample_shape))) < 0.5
+        return torch.where(coin, self.low, self.high)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """−d log 2 at a corner, −∞ elsewhere."""
+        at_corner = ((value == self.low) | (value == self.high)).all(-1)
+        here = torch.full_like(value[..., 0], -len(self.low) * math.log(2))
+        return torch.where(at_corner, here, torch.full_like(here, -math.inf))
+
+
+def fit_mixture(
+    codes: Float[Tensor, "n d"], num_components: int = 10, *, seed: int = 0
+) -> MixtureSameFamily:
+    """A mixture of Gaussians with full covariances, fitted by expectation–maximisation.
+
+    scikit-learn's ``GaussianMixture`` does the fit and stops after 200 rounds at the latest; what
+    comes back is a torch distribution.
+
+    Args:
+        codes: one row per image.
+        num_components: Gaussians in the mixture.
+        seed: of the k-means that starts the fit.
+
+    Raises:
+        ValueError: unless there are more codes than ``num_components`` times dimensions.
+    """
+    # here, not above: scikit-learn takes a second to import
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
+    check_count("num_components", num_components)
+    check_count("seed", seed, minimum=0)
+    _check_table(codes, num_components + 1)
+    if len(codes) <= num_components * codes.shape[1]:
+        raise ValueError(
+            f"{len(codes)} codes are too few for {num_components} full covariances in "
+            f"{codes.shape[1]} dimensions; encode more images, or ask for fewer components."
+        )
+    table = codes.detach().double()
+    jitter = JITTER * float(table.var(0).mean())
+    fitted = GaussianMixture(num_components, reg_covar=jitter, random_state=seed, max_iter=200)
+    with warnings.catch_warnings():  # a fit cut short is a density all the same
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        fitted.fit(table.numpy())
+    scale_tril = torch.linalg.cholesky(torch.as_tensor(fitted.covariances_))
+    return MixtureSameFamily(
+        Categorical(torch.as_tensor(fitted.weights_).to(codes.dtype)),
+        MultivariateNormal(
+            torch.as_tensor(fitted.means_).to(codes.dtype), scale_tril=scale_tril.to(codes.dtype)
+        ),
+    )
