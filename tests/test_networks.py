@@ -100,3 +100,17 @@ def test_wrong_plans_say_what_to_do() -> None:
     for build in (lambda: Conv().encoder((1, 10, 8), 3), lambda: Conv().decoder(3, (1, 8, 10))):
         with pytest.raises(ValueError, match=r"cannot be halved 2 times.*divisible by 4"):
             build()
+
+
+@pytest.mark.parametrize("plan", [MLP, Conv])
+def test_background_is_subtracted_before_the_encoder_only(plan: type) -> None:
+    with seeded(0):
+        plain = plan().encoder((1, 8, 8), 3)
+    with seeded(0):
+        shifted = plan(background=0.25).encoder((1, 8, 8), 3)
+    images = torch.rand(4, 1, 8, 8)
+    torch.testing.assert_close(shifted(images), plain(images - 0.25))
+    decoder = plan(background=0.25).decoder(3, (1, 8, 8))
+    assert [type(layer) for layer in decoder] == [
+        type(layer) for layer in plan().decoder(3, (1, 8, 8))
+    ]

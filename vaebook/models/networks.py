@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
 
-from torch import nn
+from torch import Tensor, nn
 
 from vaebook._checks import check_count
 
@@ -43,6 +43,19 @@ def _check_sides(image_shape: ImageShape, num_codes: int) -> None:
     check_count("the number of codes", num_codes)
 
 
+class _Subtract(nn.Module):
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value = value
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images - self.value
+
+
+def _subtract(value: float) -> list[nn.Module]:
+    return [_Subtract(value)] if value else []
+
+
 @dataclass(frozen=True)
 class MLP:
     """Fully connected layers; the decoder mirrors the encoder.
@@ -50,17 +63,20 @@ class MLP:
     Args:
         hidden: widths of the hidden layers from the image to the code. ``()`` gives linear maps.
         activation: ``"relu"``, ``"silu"`` or ``"tanh"``.
+        background: brightness of an empty pixel, subtracted from what the encoder sees. Where the
+            paper is bright, a raw picture is one large constant plus a little dog, and training
+            dwells on the constant.
     """
 
     hidden: tuple[int, ...] = (400,)
     activation: str = "relu"
+    background: float = 0.0
 
     def encoder(self, image_shape: ImageShape, num_outputs: int) -> nn.Module:
         """Images ``[n, c, h, w]`` to ``[n, num_outputs]``."""
         _check_sides(image_shape, num_outputs)
-        return nn.Sequential(
-            nn.Flatten(), *self._layers((math.prod(image_shape), *self.hidden, num_outputs))
-        )
+        widths = (math.prod(image_shape), *self.hidden, num_outputs)
+        return nn.Sequential(*_subtract(self.background), nn.Flatten(), *self._layers(widths))
 
     def decoder(self, latent_dim: int, image_shape: ImageShape) -> nn.Module:
         """Codes ``[n, latent_dim]`` to ``[n, c, h, w]``."""
@@ -84,17 +100,18 @@ class Conv:
     Args:
         channels: channels after each halving.
         hidden: width of the fully connected layer between the feature map and the code.
-        activation: as in :class:`MLP`.
+        activation, background: as in :class:`MLP`.
     """
 
     channels: tuple[int, ...] = (16, 32)
     hidden: int = 256
     activation: str = "relu"
+    background: float = 0.0
 
     def encoder(self, image_shape: ImageShape, num_outputs: int) -> nn.Module:
         """Images ``[n, c, h, w]`` to ``[n, num_outputs]``."""
         _check_sides(image_shape, num_outputs)
-        layers: list[nn.Module] = []
+        layers: list[nn.Module] = [*_subtract(self.background)]
         for fan_in, fan_out in pairwise((image_shape[0], *self.channels)):
             layers += [nn.Conv2d(fan_in, fan_out, 4, stride=2, padding=1), self._act()]
         features = math.prod(self._inner_shape(image_shape))
