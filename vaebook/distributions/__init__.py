@@ -17,6 +17,12 @@ from vaebook.distributions.fitted import (
     fit_mixture,
 )
 from vaebook.distributions.gaussian import DiagonalGaussian, reparameterise, standard_normal
+from vaebook.distributions.gradients import (
+    SampleGradients,
+    leave_one_out,
+    pathwise_gradient,
+    score_function_gradient,
+)
 from vaebook.distributions.likelihoods import (
     BernoulliLikelihood,
     DiscretizedLogisticLikelihood,
@@ -35,6 +41,7 @@ __all__ = [
     "LearnedGaussianLikelihood",
     "Likelihood",
     "MonteCarlo",
+    "SampleGradients",
     "fit_box",
     "fit_diagonal_gaussian",
     "fit_gaussian",
@@ -44,8 +51,11 @@ __all__ = [
     "gaussian_kl_full",
     "gaussian_kl_quadrature",
     "kl",
+    "leave_one_out",
     "monte_carlo_kl",
+    "pathwise_gradient",
     "quadrature_kl",
     "reparameterise",
+    "score_function_gradient",
     "standard_normal",
 ]
