@@ -3,6 +3,18 @@
 from vaebook.models.autoencoder import Autoencoder
 from vaebook.models.interpolation import slerp
 from vaebook.models.networks import MLP, Conv, Network
+from vaebook.models.ppca import ProbabilisticPCA, best_covariance, posterior_gap
 from vaebook.models.vae import VAE, Elbo
 
-__all__ = ["MLP", "VAE", "Autoencoder", "Conv", "Elbo", "Network", "slerp"]
+__all__ = [
+    "MLP",
+    "VAE",
+    "Autoencoder",
+    "Conv",
+    "Elbo",
+    "Network",
+    "ProbabilisticPCA",
+    "best_covariance",
+    "posterior_gap",
+    "slerp",
+]
