@@ -15,7 +15,7 @@ from typing import Any
 import numpy
 import pandas as pd
 import torch
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 import vaebook
 from vaebook.training.checkpoint import write_atomically

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from vaebook._checks import check_count, check_images, check_positive
 from vaebook._random import seeded
