@@ -240,7 +240,7 @@ def test_a_download_is_checked_and_kept(server: Path, tmp_path: Path) -> None:
 def test_a_download_goes_to_the_cache_by_default(
     server: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fashion.pooch, "os_cache", lambda name: tmp_path / "cache" / name)
+    monkeypatch.setattr("pooch.os_cache", lambda name: tmp_path / "cache" / name)
     assert len(load_fashion(download=True).test) == 30
     assert (tmp_path / "cache" / "vaebook-fashion" / FILES[0]).is_file()
 

@@ -7,7 +7,6 @@ from importlib import resources
 from pathlib import Path
 
 import numpy as np
-import pooch
 import torch
 from torch import Tensor
 
@@ -90,6 +89,8 @@ def read_full(
     Args and errors as in :func:`load_fashion`; images are ``uint8 [n, 28, 28]``.
     """
     if download:
+        import pooch  # here, because importing it warns in notebooks without widgets
+
         target = Path(folder) if folder is not None else Path(pooch.os_cache("vaebook-fashion"))
         fetcher = pooch.create(path=target, base_url=SOURCE, registry=SHA256)
         paths = [Path(fetcher.fetch(name)) for name in SHA256]
