@@ -116,8 +116,8 @@ class SourceDirective(SphinxDirective):
         except (LookupError, TypeError, OSError, ImportError) as error:
             logger.warning("source: cannot show %s: %s", path, error, location=self.get_location())
             return []
-        code = textwrap.dedent(source) if "docstring" in self.options else without_docstrings(source)
-        code = without_tool_comments(code)
+        strip = textwrap.dedent if "docstring" in self.options else without_docstrings
+        code = without_tool_comments(strip(source))
         self.env.note_dependency(str(filename))
 
         name = public_name(target, path)
