@@ -8,6 +8,7 @@ from vaebook.experiments._claims import CLAIMS, Claim, Verdict, verdict
 from vaebook.experiments._record import available, record, run_seeds
 from vaebook.experiments._recorded import (
     assert_within_spread,
+    load_pictures,
     load_provenance,
     load_recorded,
     prediction_interval,
@@ -21,6 +22,7 @@ __all__ = [
     "Verdict",
     "assert_within_spread",
     "available",
+    "load_pictures",
     "load_provenance",
     "load_recorded",
     "prediction_interval",

@@ -15,6 +15,7 @@ from typing import Any
 import numpy
 import pandas as pd
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 import vaebook
@@ -47,25 +48,35 @@ def run_seeds(name: str, seeds: Iterable[int], **settings: Any) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _write_arrays(path: Path, arrays: dict[str, Tensor]) -> None:
+    with path.open("wb") as file:  # given a name, savez would add its own ending
+        numpy.savez_compressed(file, **{key: value.numpy() for key, value in arrays.items()})
+
+
 def record(name: str, num_seeds: int, folder: Path) -> Path:
     """Run seeds 0 to ``num_seeds − 1`` and write ``NAME.csv`` and ``NAME.json`` to ``folder``.
 
-    Both files are written when all seeds are done; a run that fails leaves the old ones alone.
+    An experiment whose ``run`` has an argument ``pictures`` gets a dictionary for seed 0, and the
+    images that it puts there go to ``NAME.npz`` in 256 grey levels. The files are written when all
+    seeds are done; a run that fails leaves the old ones alone.
 
     Returns:
         The path of the table.
     """
     experiment = _experiment(name)
+    parameters = inspect.signature(experiment.run).parameters
+    pictures: dict[str, Tensor] = {}
     frames, seconds = [], []
     for seed in tqdm(range(num_seeds), desc=name, unit="seed", disable=None):
         start = time.perf_counter()
-        frames.append(run_seeds(name, [seed]))
+        keep = {"pictures": pictures} if "pictures" in parameters and seed == 0 else {}
+        frames.append(run_seeds(name, [seed], **keep))
         seconds.append(round(time.perf_counter() - start, 1))
     table = pd.concat(frames, ignore_index=True)
     defaults = {
         parameter.name: parameter.default
-        for parameter in inspect.signature(experiment.run).parameters.values()
-        if parameter.default is not inspect.Parameter.empty
+        for parameter in parameters.values()
+        if parameter.default is not inspect.Parameter.empty and parameter.name != "pictures"
     }
     provenance = {
         "experiment": name,
@@ -86,6 +97,9 @@ def record(name: str, num_seeds: int, folder: Path) -> Path:
     }
     target = folder / f"{name}.csv"
     write_atomically(target, lambda path: table.to_csv(path, index=False, float_format="%.6g"))
+    if pictures:
+        arrays = {key: (images * 255).round().to(torch.uint8) for key, images in pictures.items()}
+        write_atomically(target.with_suffix(".npz"), lambda path: _write_arrays(path, arrays))
     text = json.dumps(provenance, indent=2, default=str) + "\n"
     write_atomically(target.with_suffix(".json"), lambda path: path.write_text(text))
     return target

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from scipy import stats
+from torch import Tensor
 
 # Records keep six significant digits: the last may be off by half a unit.
 ROUNDING = 5e-6
@@ -50,6 +52,21 @@ def load_provenance(name: str, folder: Path | None = None) -> dict[str, Any]:
         ((folder or results_folder()) / f"{name}.json").read_text()
     )
     return provenance
+
+
+def load_pictures(name: str, folder: Path | None = None) -> dict[str, Tensor]:
+    """The images that seed 0 of experiment ``name`` kept, ``[n, c, h, w]`` in [0, 1].
+
+    Raises:
+        FileNotFoundError: if it recorded none.
+    """
+    path = (folder or results_folder()) / f"{name}.npz"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path.name} is not recorded; run python -m vaebook.experiments {name} --seeds 5."
+        )
+    with np.load(path) as stored:
+        return {key: torch.from_numpy(stored[key]).float() / 255 for key in stored.files}
 
 
 def summarise(

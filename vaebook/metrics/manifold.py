@@ -1,4 +1,4 @@
-"""Precision and recall of samples, by nearest neighbours: do they look real, are all kinds there?"""
+"""Precision and recall of samples by nearest neighbours: real-looking, and of every kind?"""
 
 from typing import NamedTuple
 

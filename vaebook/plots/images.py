@@ -50,7 +50,7 @@ def show_images(
     num_rows = math.ceil(len(images) / num_columns)
     if ax is None:
         _, ax = plt.subplots(figsize=(num_columns * scale, num_rows * scale))
-    ax.imshow(grid.clamp(0, 1).numpy(), vmin=0, vmax=1)
+    ax.imshow(grid.clamp(0, 1).numpy(), cmap="gray", vmin=0, vmax=1)
     ax.set_xticks([])
     ax.grid(False)
     if row_labels:
