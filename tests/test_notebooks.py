@@ -13,9 +13,18 @@ import pytest
 import yaml
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook, new_output
+from PIL import Image, ImageChops, ImageDraw
 
 from tests.conftest import ROOT, run
-from tools.execute import METADATA, chapters, code_cells, execute, stored_problems
+from tools.execute import (
+    METADATA,
+    UNSEEN,
+    chapters,
+    code_cells,
+    execute,
+    few_colours,
+    stored_problems,
+)
 
 CHAPTERS = chapters()
 SECTIONS = [
@@ -349,6 +358,24 @@ def test_running_twice_changes_nothing_and_a_new_picture_is_stored(tmp_path: Pat
     assert execute(path) == ([], True)
     picture = images(notebook.cells[1])[0].data["image/png"]
     assert images(load(path).cells[1])[0].data["image/png"] != picture
+
+
+def test_plots_lose_colours_that_nobody_sees_and_photographs_lose_nothing() -> None:
+    plot = Image.new("RGBA", (400, 300), "white")
+    # drawn at four times the size, then shrunk: soft edges in many colours
+    large = plot.resize((1600, 1200))
+    for index, colour in enumerate(("#0072B2", "#E69F00", "#009E73", "#CC79A7")):
+        ImageDraw.Draw(large).line((0, 300 * index, 1600, 1200 - 250 * index), colour, 12)
+    plot = large.resize(plot.size, Image.Resampling.LANCZOS)
+    assert plot.getcolors(256) is None
+    reduced = few_colours(plot)
+    assert reduced.getcolors(256)
+    assert max(high for _, high in ImageChops.difference(plot, reduced).getextrema()) <= UNSEEN
+    assert few_colours(reduced) is reduced
+
+    photograph = Image.effect_noise((64, 64), 90).convert("RGBA")
+    photograph.putdata([(x * 4, y * 4, (x * y) % 256, 255) for y in range(64) for x in range(64)])
+    assert few_colours(photograph) is photograph
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ from PIL import Image, ImageChops
 
 ROOT = Path(__file__).resolve().parent.parent
 CELL_SECONDS = 300  # no cell of this book should come near
+UNSEEN = 16  # how far a colour may be off, in a scale of 255, in pixels on the edges of lines
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python", "pygments_lexer": "ipython3"},
@@ -111,6 +112,22 @@ def same_pixels(first: Image.Image, second: Image.Image) -> bool:
     return ImageChops.difference(first, second).getbbox(alpha_only=False) is None
 
 
+def few_colours(image: Image.Image) -> Image.Image:
+    """The image in 256 colours if nobody would see the difference, else as it is.
+
+    The soft edges of text and lines bring a plot thousands of colours and three times the bytes.
+    """
+    if image.getchannel("A").getextrema() != (255, 255) or image.getcolors(256):
+        return image
+    palette = image.convert("RGB").quantize(
+        256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+    )
+    reduced = palette.convert("RGBA")
+    difference = ImageChops.difference(reduced, image)
+    worst = max(difference.getchannel(channel).getextrema()[1] for channel in "RGB")
+    return reduced if worst <= UNSEEN else image
+
+
 def compact(image: Image.Image) -> str:
     """Encode an image without loss, without metadata, in few bytes."""
     opaque = image.getchannel("A").getextrema() == (255, 255)
@@ -140,7 +157,7 @@ def normalise(notebook: NotebookNode, before: NotebookNode) -> None:
             data = output.get("data", {})
             if "image/png" not in data:
                 continue
-            image = pixels(data["image/png"])
+            image = few_colours(pixels(data["image/png"]))
             old = stored.get(cell.get("id"), [])
             old_png = old[index].get("data", {}).get("image/png") if index < len(old) else None
             if old_png and same_pixels(image, pixels(old_png)):
