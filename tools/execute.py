@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import numpy as np
 import yaml
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
@@ -123,8 +124,7 @@ def few_colours(image: Image.Image) -> Image.Image:
         256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
     )
     reduced = palette.convert("RGBA")
-    difference = ImageChops.difference(reduced, image)
-    worst = max(difference.getchannel(channel).getextrema()[1] for channel in "RGB")
+    worst = np.ptp(np.stack([np.asarray(reduced), np.asarray(image)]), axis=0).max()
     return reduced if worst <= UNSEEN else image
 
 
