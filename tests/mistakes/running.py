@@ -1,0 +1,116 @@
+"""Run tests on a copy of the repository, each time in a process of its own.
+
+Starting Python and importing torch takes longer than most tests. On Linux the processes are
+therefore forked from one that has imported all that vaebook needs, but not vaebook.
+"""
+
+import gc
+import multiprocessing
+import os
+import sys
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.mistakes.planting import ROOT
+
+PRELOADED = [
+    *("torch", "torch.distributions", "torch.func", "torch.optim", "torch.testing"),
+    *("torch._dynamo", "numpy", "pandas", "scipy.integrate", "scipy.optimize", "scipy.special"),
+    *("scipy.stats", "sklearn.datasets", "sklearn.mixture", "sklearn.decomposition", "seaborn"),
+    *("matplotlib.pyplot", "safetensors.torch", "pooch", "requests", "jaxtyping", "tqdm.auto"),
+    *("hypothesis", "hypothesis.strategies", "pytest", "nbval.plugin", "http.server"),
+]
+TIMEOUT = 1800  # seconds
+FAILED = 1  # pytest's exit code when tests ran and some failed
+WRONG_PACKAGE = 70
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run of tests came to."""
+
+    code: int
+    failures: tuple[tuple[str, str], ...]  # node id and the first line of what went wrong
+    errors: tuple[str, ...]  # what could not be run: collection, fixtures
+    seconds: float
+    log: str
+
+    @property
+    def caught(self) -> bool:
+        """A test ran and failed; a suite that could not even be imported has caught nothing."""
+        return self.code == FAILED and bool(self.failures) and not self.errors
+
+
+def start_processes_from_a_warm_one() -> multiprocessing.context.BaseContext:
+    """The context that :func:`run_tests` starts its processes in. Call it once."""
+    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", PYTHONDONTWRITEBYTECODE="1")
+    for name in [name for name in os.environ if name.startswith("PYTEST_")]:
+        del os.environ[name]
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    return context
+
+
+def run_tests(
+    context: multiprocessing.context.BaseContext,
+    root: Path,
+    arguments: Sequence[str],
+    *,
+    stop_early: bool = True,
+) -> Outcome:
+    """Run pytest with ``arguments`` in the copy at ``root``."""
+    log, report = root / "log.txt", root / "report.xml"
+    report.unlink(missing_ok=True)
+    options = ["-q", "-p", "no:cacheprovider", "--tb=short", f"--junitxml={report}"]
+    options += ["-x"] if stop_early else []
+    start = time.perf_counter()
+    process = context.Process(target=_pytest, args=(root, [*options, *arguments], log))  # type: ignore[attr-defined]
+    process.start()
+    process.join(TIMEOUT)
+    if process.is_alive():
+        process.kill()
+        process.join()
+    seconds = time.perf_counter() - start
+    failures, errors = _read(report) if report.is_file() else ([], [])
+    return Outcome(
+        process.exitcode, tuple(failures), tuple(errors), seconds, log.read_text(errors="replace")
+    )
+
+
+def _pytest(root: Path, arguments: list[str], log: Path) -> None:
+    """In the new process: the copy's package and the copy's tests, output into the log."""
+    gc.freeze()  # what was imported before need not be looked through: pytest collects often
+    with log.open("w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    os.chdir(root)
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("tests", "vaebook")]:
+        del sys.modules[name]
+    sys.path = [str(root), *(place for place in sys.path if Path(place or ".").resolve() != ROOT)]
+    os.environ["PYTHONPATH"] = str(root)  # for the kernels of notebooks, and other processes
+    sys.dont_write_bytecode = True
+    import pytest
+
+    import vaebook
+
+    if root.resolve() not in Path(vaebook.__file__).resolve().parents:
+        print(f"vaebook was imported from {vaebook.__file__}, not from the copy")
+        sys.exit(WRONG_PACKAGE)
+    sys.exit(int(pytest.main(arguments)))
+
+
+def _read(report: Path) -> tuple[list[tuple[str, str]], list[str]]:
+    failures, errors = [], []
+    for case in ET.parse(report).iter("testcase"):
+        place = case.get("classname", "").replace(".", "/") + ".py"
+        name = f"{place}::{case.get('name')}"
+        for failure in case.iter("failure"):
+            lines = (failure.get("message") or failure.text or "").strip().splitlines()
+            failures.append((name, lines[0] if lines else ""))
+        errors += [name for _ in case.iter("error")]
+    return failures, errors
