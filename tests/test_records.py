@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from scipy import stats
 
 import vaebook.experiments
@@ -14,6 +15,7 @@ from vaebook.experiments import (
     __main__,
     assert_within_spread,
     available,
+    load_pictures,
     load_provenance,
     load_recorded,
     prediction_interval,
@@ -91,6 +93,35 @@ def test_a_record_has_its_table_and_its_provenance(tiny: str, tmp_path: Path) ->
     assert len(provenance["seconds_per_seed"]) == 3
     assert {"python", "torch", "numpy", "vaebook"} == set(provenance["versions"])
     assert str(Path.home()) not in json.dumps(provenance)
+
+
+PICTURES = """
+import torch
+
+
+def run(seed, *, size=2, pictures=None):
+    if pictures is not None:
+        ramp = torch.linspace(0, 1, size * size).reshape(1, 1, size, size)
+        pictures["ramp"] = (ramp + seed).requires_grad_()
+        pictures["beyond"] = 3 * ramp - 1
+    return [{"value": seed}]
+"""
+
+
+def test_pictures_of_the_first_seed_are_kept(tiny: str, tmp_path: Path) -> None:
+    (tmp_path / "more_experiments" / "tiny.py").write_text(PICTURES)
+    record(tiny, 3, tmp_path)
+    pictures = load_pictures(tiny, tmp_path)
+    assert set(pictures) == {"ramp", "beyond"}
+    ramp = torch.linspace(0, 1, 4).reshape(1, 1, 2, 2)
+    # 256 grey levels: half a level off at most
+    torch.testing.assert_close(pictures["ramp"], ramp, rtol=0, atol=0.5001 / 255)
+    clipped = (3 * ramp - 1).clamp(0, 1)
+    torch.testing.assert_close(pictures["beyond"], clipped, rtol=0, atol=0.5001 / 255)
+    assert load_provenance(tiny, tmp_path)["settings"] == {"size": 2}
+    assert run_seeds(tiny, [5])["value"].tolist() == [5], "none are asked for in a live run"
+    with pytest.raises(FileNotFoundError, match=r"other.npz is not recorded; run python -m"):
+        load_pictures("other", tmp_path)
 
 
 def test_a_run_that_fails_leaves_the_old_record(

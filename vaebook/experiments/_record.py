@@ -50,7 +50,7 @@ def run_seeds(name: str, seeds: Iterable[int], **settings: Any) -> pd.DataFrame:
 
 def _write_arrays(path: Path, arrays: dict[str, Tensor]) -> None:
     with path.open("wb") as file:  # given a name, savez would add its own ending
-        numpy.savez_compressed(file, **{key: value.numpy() for key, value in arrays.items()})
+        numpy.savez_compressed(file, **{key: value.numpy() for key, value in arrays.items()})  # type: ignore[arg-type]
 
 
 def record(name: str, num_seeds: int, folder: Path) -> Path:
@@ -98,7 +98,10 @@ def record(name: str, num_seeds: int, folder: Path) -> Path:
     target = folder / f"{name}.csv"
     write_atomically(target, lambda path: table.to_csv(path, index=False, float_format="%.6g"))
     if pictures:
-        arrays = {key: (images * 255).round().to(torch.uint8) for key, images in pictures.items()}
+        arrays = {
+            key: (images.detach().clamp(0, 1) * 255).round().to(torch.uint8)
+            for key, images in pictures.items()
+        }
         write_atomically(target.with_suffix(".npz"), lambda path: _write_arrays(path, arrays))
     text = json.dumps(provenance, indent=2, default=str) + "\n"
     write_atomically(target.with_suffix(".json"), lambda path: path.write_text(text))
