@@ -48,7 +48,7 @@ lab: $(INSTALLED)  ## open the chapters in JupyterLab
 	$(BIN)/jupyter lab book
 
 bench: $(INSTALLED)  ## time the training loop against two others
-	$(PY) -m benchmarks
+	$(PY) -m benchmarks $(ARGS)
 
 NAME ?= all
 SEEDS ?= 5
@@ -56,7 +56,7 @@ experiments: $(INSTALLED)  ## record the experiments again (NAME=holes SEEDS=5)
 	$(PY) -m vaebook.experiments $(NAME) --seeds $(SEEDS)
 
 mistakes: $(INSTALLED)  ## plant classic VAE mistakes one at a time; the tests must catch each
-	$(PY) -m tests.mistakes
+	$(PY) -m tests.mistakes $(ARGS)
 
 serve: book  ## build the book and serve it on http://localhost:8000
 	$(PY) -m http.server --bind localhost --directory _build/html 8000
