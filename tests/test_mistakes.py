@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import ROOT, run
 from tests.mistakes import HARMLESS, MISTAKES, Mistake, copy_repository, plant, planted
 from tests.mistakes.digits import corrupt_a_digit
-from tests.mistakes.running import Outcome
+from tests.mistakes.running import Outcome, read_report
 
 NAMES = [mistake.name for mistake in MISTAKES]
 SOUND = "def half(x):\n    return x / 2\n"
@@ -101,6 +101,38 @@ def test_only_a_test_that_ran_and_failed_has_caught_anything(
     code: int, failures: tuple, errors: tuple, caught: bool
 ) -> None:
     assert Outcome(code, failures, errors, 0.0, "").caught is caught
+
+
+REPORT = """
+<testsuites><testsuite>
+<testcase classname="tests.test_half" name="test_it[1.5]">
+<failure message="assert 1 == 2&#10; +  where">
+trace</failure></testcase>
+<testcase classname="tests.test_half" name="test_other"/>
+<testcase classname="book.01-one.ipynb" name="Cell 3">
+<failure message="Notebook cell execution failed">
+#x1B[91mNotebook cell execution failed#x1B[0m
+  'is 0.5' == 'is 0.6'
+  - is 0.6
+  + is 0.5
+</failure></testcase>
+<testcase classname="book.01-one.ipynb" name="Cell 4"><failure message="">
+#x1B[0;31mAssertionError#x1B[0m: the bound is above the evidence</failure></testcase>
+<testcase classname="tests.test_half" name="test_third"><error message="no fixture"/></testcase>
+</testsuite></testsuites>
+"""
+
+
+def test_a_report_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "report.xml"
+    path.write_text(REPORT.strip(), encoding="utf-8")
+    failures, errors = read_report(path)
+    assert failures == [
+        ("tests/test_half.py::test_it[1.5]", "assert 1 == 2"),
+        ("book/01-one.ipynb::Cell 3", "- is 0.6"),
+        ("book/01-one.ipynb::Cell 4", "AssertionError: the bound is above the evidence"),
+    ]
+    assert errors == ["tests/test_half.py::test_third"]
 
 
 def test_a_stored_digit_is_corrupted_and_put_back(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ therefore forked from one that has imported all that vaebook needs, but not vaeb
 import gc
 import multiprocessing
 import os
+import re
 import sys
 import time
 import xml.etree.ElementTree as ET
@@ -76,7 +77,7 @@ def run_tests(
         process.kill()
         process.join()
     seconds = time.perf_counter() - start
-    failures, errors = _read(report) if report.is_file() else ([], [])
+    failures, errors = read_report(report) if report.is_file() else ([], [])
     return Outcome(
         process.exitcode, tuple(failures), tuple(errors), seconds, log.read_text(errors="replace")
     )
@@ -104,13 +105,25 @@ def _pytest(root: Path, arguments: list[str], log: Path) -> None:
     sys.exit(int(pytest.main(arguments)))
 
 
-def _read(report: Path) -> tuple[list[tuple[str, str]], list[str]]:
+def read_report(report: Path) -> tuple[list[tuple[str, str]], list[str]]:
+    """Failures with their reasons, and errors, in a report in JUnit's format."""
     failures, errors = [], []
     for case in ET.parse(report).iter("testcase"):
-        place = case.get("classname", "").replace(".", "/") + ".py"
-        name = f"{place}::{case.get('name')}"
-        for failure in case.iter("failure"):
-            lines = (failure.get("message") or failure.text or "").strip().splitlines()
-            failures.append((name, lines[0] if lines else ""))
-        errors += [name for _ in case.iter("error")]
+        place, name = case.get("classname", ""), case.get("name", "")
+        is_chapter = place.endswith(".ipynb")
+        path = place.removesuffix(".ipynb").replace(".", "/") + (".ipynb" if is_chapter else ".py")
+        failures += [
+            (f"{path}::{name}", _reason(failure, is_chapter)) for failure in case.iter("failure")
+        ]
+        errors += [f"{path}::{name}" for _ in case.iter("error")]
     return failures, errors
+
+
+def _reason(failure: ET.Element, is_chapter: bool) -> str:
+    """The line that says what went wrong."""
+    text = (failure.text if is_chapter else failure.get("message")) or ""
+    lines = re.sub(r"(#x1B|\x1b)\[[\d;]*m", "", text).strip().splitlines() or [""]
+    if is_chapter:  # nbval's message is the same for every failure; its text shows what differs
+        telling = [line for line in lines if re.match(r"\w*Error\b|\s*- ", line)]
+        return (telling or lines)[0].strip()
+    return lines[0]
