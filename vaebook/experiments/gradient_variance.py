@@ -19,10 +19,12 @@ from vaebook.distributions import (
     pathwise_gradient,
     score_function_gradient,
 )
+from vaebook.metrics import rate_per_dimension
 from vaebook.models import MLP, VAE
 from vaebook.training import fit, seeded
 
 GROUP = 8  # samples that share a leave-one-out baseline
+USED = 0.5  # nats of mean rate from which on a latent dimension counts as used
 DIMS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 Estimator = Callable[[Callable[[Tensor], Tensor], DiagonalGaussian, Tensor], SampleGradients]
 
@@ -151,6 +153,7 @@ def _vae(stage: str, model: VAE, images: Tensor, num_groups: int) -> list[dict[s
     pathwise = groups["pathwise"].var(0).sum(-1)  # [n]
     weights = {name: _weight_gradients(model, images, group) for name, group in groups.items()}
     image_noise = _covariance(*weights["pathwise"])
+    used = int((rate_per_dimension(model, images) > USED).sum())
     rows = []
     for name, group in groups.items():
         variance = group.var(0).sum(-1)
@@ -162,6 +165,7 @@ def _vae(stage: str, model: VAE, images: Tensor, num_groups: int) -> list[dict[s
             {
                 "problem": stage,
                 "dim": model.latent_dim,
+                "dims_used": used,
                 "estimator": name,
                 "variance": GROUP * float(variance.mean()),
                 "samples_to_match": float(variance.mean() / pathwise.mean()),
