@@ -20,7 +20,13 @@ from tests.mistakes.planting import ROOT
 from tests.mistakes.running import Outcome, run_tests, start_processes_from_a_warm_one
 
 # Slow, or not about what the package computes.
-NOT_OF_THE_PACKAGE = {"test_mistakes", "test_package", "test_book", "test_notebooks"}
+NOT_OF_THE_PACKAGE = {
+    "test_mistakes",
+    "test_package",
+    "test_book",
+    "test_notebooks",
+    "test_extensions",
+}
 CONTROL = Mistake("no-mistake", "None, for control: the copy must pass.", "", "", "", ())
 NBVAL = ("--nbval", "--nbval-current-env", "--nbval-cell-timeout=300")
 
