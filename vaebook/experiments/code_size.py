@@ -12,11 +12,8 @@ from vaebook.experiments._settings import DOG_NETWORK, DOG_TRAINING
 from vaebook.models import Autoencoder, Conv, Network
 from vaebook.training import fit, seeded
 
-LATENT_DIMS = {
-    "pca": (2, 4, 8, 16, 24, 32, 64),
-    "mlp": (2, 4, 8, 16, 24, 32, 64),
-    "conv": (4, 16, 64),
-}
+SIZES = (2, 4, 8, 16, 32, 64)
+LATENT_DIMS = {"pca": SIZES, "mlp": SIZES, "conv": (4, 16, 64)}
 NETWORKS: dict[str, tuple[Network, dict[str, Any]]] = {
     "mlp": (DOG_NETWORK, DOG_TRAINING),
     # Fewer passes at a smaller rate, for a similar time: a convolution costs more per image.
