@@ -55,6 +55,25 @@ def _judge_kl_term(folder: Path | None) -> Verdict:
     return Verdict("holds" if agrees else "does not hold", evidence)
 
 
+def _judge_known_distribution(folder: Path | None) -> Verdict:
+    summary = summarise(load_recorded("anatomy", folder), ["variant", "source"], ["validity"])
+    share = {(row.variant, row.source): row for row in summary.itertuples()}
+    vae, plain = share["vae", "prior"], share["autoencoder", "prior"]
+    fitted = share["autoencoder", "fitted"]
+    outcome: Outcome = "holds in part"
+    if vae.low > 0.9:
+        outcome = "holds"
+    elif vae.high < 0.5:
+        outcome = "does not hold"
+    evidence = (
+        f"Of codes from N(0, I), {vae.mean:.0%} ± {vae.mean - vae.low:.0%} decode to a dog in the "
+        f"VAE, {plain.mean:.0%} ± {plain.mean - plain.low:.0%} in the autoencoder of the same "
+        f"size; codes from a normal distribution fitted to the autoencoder's codes, "
+        f"{fitted.mean:.0%} ± {fitted.mean - fitted.low:.0%}."
+    )
+    return Verdict(outcome, evidence)
+
+
 CLAIMS: tuple[Claim, ...] = (
     Claim(
         "C1",
@@ -75,6 +94,9 @@ CLAIMS: tuple[Claim, ...] = (
         "C4",
         "So there is a known distribution to sample from: a sample decodes to a new dog.",
         (2, 6),
+        "Holds if more than 90 % of the codes drawn from N(0, I) decode to a dog in a VAE with 16 "
+        "numbers, with 95 % confidence; does not hold if it is less than half; in part otherwise.",
+        _judge_known_distribution,
     ),
     Claim("C5", "Another distribution could be chosen, with the loss that fits it.", (9,)),
     Claim(
