@@ -169,6 +169,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
         *(sys.executable, "-m", "tests.mistakes", "--quick"),
         *("--report", folder / "report.md", "--json", folder / "report.json"),
         cwd=ROOT,
+        timeout=1800,
     )
     assert (folder / "report.json").is_file(), done.stdout + done.stderr
     rows = json.loads((folder / "report.json").read_text(encoding="utf-8"))
