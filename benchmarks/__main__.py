@@ -38,7 +38,7 @@ GOAL_OF_PEAK = 0.8
 def training_pixels() -> np.ndarray:
     """60,000 images ``uint8 [n, 28, 28]``: the full set if it is here, else the subset repeated."""
     try:
-        return np.ascontiguousarray(read_full()[0])
+        return read_full()[0].copy()  # what is read from a file is not writable
     except FileNotFoundError:
         print("the full Fashion-MNIST is not here: the embedded 10,000 images repeated 6 times")
         subset = (load_fashion().train.images[:, 0] * 255).round().to(torch.uint8).numpy()
