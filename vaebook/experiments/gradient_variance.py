@@ -5,6 +5,7 @@ small VAEs. Variances are totals over the coordinates of the gradient, for one s
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -70,8 +71,9 @@ def exact_variance(estimator: str, dim: int, mean_square: float = 1.0) -> float:
     return float(exact[estimator])
 
 
-def train_vae(seed: int, latent_dim: int = 8, num_epochs: int = 100) -> VAE:
-    """The small VAE of the digits on which this chapter measures."""
+@lru_cache(maxsize=1)
+def train_vae(seed: int, latent_dim: int, num_epochs: int = 100) -> VAE:
+    """The small VAE of the digits on which chapter 05 measures; the last one is kept in memory."""
     data = load_digits()
     with seeded(seed):
         model = VAE(data.image_shape, latent_dim, network=MLP((128,)))

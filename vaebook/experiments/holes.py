@@ -33,6 +33,7 @@ Codes = Float[Tensor, "n d"]
 
 NUM_IMAGES = 25  # judged per sampler and seed
 LATENT_DIMS = (2, 4, 8, 16, 32, 64)
+NUM_KEPT = 8  # of them, pictures that the record keeps
 NUM_COMPONENTS = 10  # of the mixture
 COPY_NOISE = 0.1  # of "noisy codes", in standard deviations of each dimension
 
@@ -200,7 +201,11 @@ def measure_sampler(
 
 
 def run(
-    seed: int, *, latent_dims: tuple[int, ...] = LATENT_DIMS, num_images: int = NUM_IMAGES
+    seed: int,
+    *,
+    latent_dims: tuple[int, ...] = LATENT_DIMS,
+    num_images: int = NUM_IMAGES,
+    pictures: dict[str, Tensor] | None = None,
 ) -> list[dict[str, Any]]:
     """Train an autoencoder and a VAE of each code size; draw codes, decode, look for dogs.
 
@@ -209,6 +214,8 @@ def run(
         latent_dims: code sizes.
         num_images: pictures judged per sampler; a share s of them has a binomial standard error of
             √(s (1 − s) / num_images), on top of the spread between models.
+        pictures: filled with the first images of each row at the sizes of ``MORE_AT``, under
+            ``"model/latent_dim/sampler"``.
 
     Returns:
         A row per model, code size and sampler: the model's held-out ``rmse``,
@@ -220,7 +227,10 @@ def run(
     for latent_dim in latent_dims:
         for model_name in ("autoencoder", "vae"):
             model = train(model_name, latent_dim, seed)
-            rows += measure_model(model, model_name, data, num_images=num_images, seed=seed)
+            kept = pictures if latent_dim in MORE_AT else None
+            rows += measure_model(
+                model, model_name, data, num_images=num_images, seed=seed, pictures=kept
+            )
     return rows
 
 
@@ -232,8 +242,9 @@ def measure_model(
     num_images: int = NUM_IMAGES,
     seed: int = 0,
     samplers: tuple[str, ...] = (),
+    pictures: dict[str, Tensor] | None = None,
 ) -> list[dict[str, Any]]:
-    """The rows of one trained model, for ``samplers`` or all that are recorded."""
+    """The rows of one trained model, for ``samplers`` or all that are recorded; see :func:`run`."""
     if not samplers:
         more = MORE_SAMPLERS[model_name] if model.latent_dim in MORE_AT else ()
         samplers = SAMPLERS[model_name] + more
@@ -253,6 +264,8 @@ def measure_model(
     rows = []
     for index, name in enumerate(samplers):
         part = slice(index * num_images, (index + 1) * num_images)
+        if pictures is not None:
+            pictures[f"{model_name}/{model.latent_dim}/{name}"] = images[part][:NUM_KEPT]
         lie = measure_sampler(fitted.get(name), drawn[name], codes, held_out)
         verdict = judge(images[part], NearestDog(*(column[part] for column in found)), data)
         rows.append({**common, "sampler": name, **lie, **verdict})
