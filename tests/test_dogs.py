@@ -2,7 +2,11 @@
 
 import pytest
 import torch
+from torch.func import jvp, vmap
 
+from vaebook.data import _dog_derivative
+from vaebook.data._dog_derivative import draw_with_jacobian
+from vaebook.data._dog_shapes import capsule_distance, smooth_union
 from vaebook.data.dogs import (
     FACTOR_NAMES,
     FACTORS,
@@ -51,6 +55,99 @@ def test_the_gradient_is_that_of_finite_differences() -> None:
         slope = ((ahead - behind) * weights).sum((1, 2, 3)) / (2 * step[column])
         # second order: the error is of the order of the step squared, and of rounding over step
         assert torch.allclose(slope, gradient[:, column], rtol=1e-3, atol=1e-3), FACTORS[column]
+
+
+def jacobian_by_differences(factors: torch.Tensor) -> torch.Tensor:
+    """The change of every pixel over the range of every factor, [n, pixels, 16], in float64."""
+    low, high = (bound.double() for bound in factor_range())
+    steps = 1e-6 * torch.diag(high - low)
+    ahead, behind = (
+        torch.stack([render(factors + sign * step).flatten(1) for step in steps], -1)
+        for sign in (1, -1)
+    )
+    return (ahead - behind) / 2e-6
+
+
+def test_the_quick_derivative_is_that_of_the_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    low, high = (bound.double() for bound in factor_range())
+    factors = sample_factors(6, seed=16).double()
+    expected = jacobian_by_differences(factors)
+    images, jacobian = draw_with_jacobian(factors, 32)
+    assert torch.equal(images, render(factors))
+    # pixels far from a rim are left out: a part in a thousand of all there is
+    assert (jacobian * (high - low) - expected).norm() < 3e-3 * expected.norm()
+    monkeypatch.setattr(_dog_derivative, "_NEGLIGIBLE", 0.0)
+    _, jacobian = draw_with_jacobian(factors, 32)
+    # with none left out there remains the error of differences, of changes of up to 50
+    torch.testing.assert_close(jacobian * (high - low), expected, rtol=0, atol=1e-5)
+
+
+# torch's own forward mode says this on its first use
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+def test_it_works_with_forward_mode_and_vmap() -> None:
+    factors, direction = sample_factors(2, seed=19).double(), torch.ones(2, 16).double()
+    image, slope = vmap(lambda one, step: jvp(lambda f: render(f[None])[0], (one,), (step,)))(
+        factors, direction
+    )
+    assert torch.allclose(image, render(factors))
+    expected = (render(factors + 1e-6 * direction) - render(factors - 1e-6 * direction)) / 2e-6
+    torch.testing.assert_close(slope, expected, rtol=0, atol=1e-4)  # of changes of up to 70
+
+
+def test_derivatives_are_finite_where_the_geometry_is_degenerate() -> None:
+    low, high = factor_range()
+    corners = torch.stack([low, high, (low + high) / 2, low, high])
+    corners[3:, INDEX["facing"]] = 0.0  # the paws' axes have no length in the front view
+    assert torch.isfinite(draw_with_jacobian(corners, 32)[1]).all()
+    corners.requires_grad_()
+    (gradient,) = torch.autograd.grad(render(corners).square().sum(), corners)
+    assert torch.isfinite(gradient).all()
+    assert (render(corners.double()) - render(corners)).abs().max() < 1e-4  # rounding, no more
+
+
+def test_the_distance_to_capsules_is_that_of_school_geometry() -> None:
+    x = torch.linspace(-1, 1, 9, dtype=torch.float64)
+    capsules = torch.tensor([[[0.2, -0.1, 0.2, -0.1, 0.3, 0.3], [-0.5, 0.0, 0.5, 0.0, 0.2, 0.2]]])
+    disc, bar = capsule_distance(x, x, capsules.double())[0]
+    columns, rows = x[None, :], x[:, None]
+    expected = ((columns - 0.2) ** 2 + (rows + 0.1) ** 2).sqrt() - 0.3
+    torch.testing.assert_close(disc, expected, rtol=0, atol=1e-5)  # the root is rounded by 1e-6
+    expected = ((columns.abs() - 0.5).clamp(min=0) ** 2 + rows**2).sqrt() - 0.2
+    torch.testing.assert_close(bar, expected, rtol=0, atol=2e-3)
+    # the radius glides: at the middle of a tapered capsule it is the mean of the two
+    tapered = torch.tensor([[[0.0, 0.0, 1.0, 0.0, 0.1, 0.3]]], dtype=torch.float64)
+    at = capsule_distance(torch.tensor([0.5]).double(), torch.tensor([0.7]).double(), tapered)
+    assert at.item() == pytest.approx(0.7 - 0.2, abs=1e-5)
+
+
+def test_a_smooth_union_is_the_nearest_part_with_a_fillet() -> None:
+    distance = torch.tensor([[[0.3], [-0.2], [5.0]], [[0.1], [0.1], [9.0]]])
+    joined = smooth_union(distance, 0.01)
+    assert joined[0].item() == pytest.approx(-0.2, abs=1e-6)
+    assert joined[1].item() == pytest.approx(0.1 - 0.01 * 0.6931, abs=1e-5)  # log 2
+
+
+def test_position_moves_the_dog_by_as_many_pixels() -> None:
+    factors = sample_factors(20, seed=17)
+    factors[:, [INDEX["x"], INDEX["y"]]] = 0.0
+    moved = factors.clone()
+    moved[:, INDEX["x"]] += 1 / 32  # one pixel to the right
+    moved[:, INDEX["y"]] += 1 / 32  # one pixel up
+    expected = render(factors).roll((-1, 1), (2, 3))
+    torch.testing.assert_close(render(moved), expected, rtol=0, atol=2e-4)  # rounding at the rims
+
+
+def test_the_colours_are_those_asked_for() -> None:
+    factors = sample_factors(20, seed=18)
+    factors[:, INDEX["facing"]] = 0.9
+    factors[:, [INDEX["coat"], INDEX["patch"]]] = 0.6
+    plain = render(factors, size=128)
+    same = ((plain - 0.6).abs() < 0.005).float().sum((1, 2, 3))
+    assert same.min() > 200, "pixels of the plain coat"
+    factors[:, INDEX["patch"]] = 0.2
+    change = render(factors, size=128) - plain
+    assert change.max() < 1e-6, "a darker patch makes nothing lighter"
+    assert change.amin((1, 2, 3)).median() == pytest.approx(-0.4, abs=0.01)
 
 
 def test_mirrored_factors_give_the_mirror_image() -> None:
