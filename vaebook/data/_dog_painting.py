@@ -5,27 +5,34 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vaebook.data._dog_shapes import capsule_distance, cover, smooth_union
-from vaebook.data._dog_skeleton import BODY, EARS, EYES, HEAD, LEGS, NOSE, SADDLE, pose
+from vaebook.data._dog_skeleton import PART_COUNTS, Skeleton, pose
 
 PAPER = 0.95  # brightness of the background; every coat is darker
 INK = 0.03  # nose and eyes
 EDGE = 0.35  # softness of the rims, in pixels
+FILLET = 0.008  # roundness of the joints, in picture widths
 
 
 def draw(factors: Float[Tensor, "n f"], size: int) -> Float[Tensor, "n 1 size size"]:
-    """Draw dogs: pose the skeletons, measure the distances, paint."""
-    skeleton = pose(factors)
-    x, y = pixel_centres(factors, size)
+    """Draw dogs from their factors."""
+    return paint_skeleton(pose(factors), factors[:, -2:], size)
+
+
+def paint_skeleton(
+    skeleton: Skeleton, colours: Float[Tensor, "n 2"], size: int
+) -> Float[Tensor, "n 1 size size"]:
+    """Draw dogs from their skeletons and the brightness of coat and patch."""
+    x, y = pixel_centres(colours, size)
     distance = capsule_distance(x, y, skeleton.capsules)
-    near, colours = skeleton.near[..., None, None], factors[:, -2:, None, None]
+    near, colours = skeleton.near[..., None, None], colours[..., None, None]
     return paint(distance, near, colours, softness=EDGE / size)[:, None]
 
 
 def pixel_centres(
-    factors: Float[Tensor, "n f"], size: int
+    like: Float[Tensor, "..."], size: int
 ) -> tuple[Float[Tensor, " size"], Float[Tensor, " size"]]:
     """Centres of the columns (left to right) and rows (top to bottom), in picture widths."""
-    steps = torch.arange(size, dtype=factors.dtype, device=factors.device)
+    steps = torch.arange(size, dtype=like.dtype, device=like.device)
     x = (steps + 0.5) / size - 0.5
     return x, -x
 
@@ -44,26 +51,30 @@ def paint(
         colours: brightness of coat and patch; ``1 1`` or ``h w`` for the map.
         softness: of the rims, in picture widths.
     """
-    coat, patch = colours[:, 0], colours[:, 1]
-    head = smooth_union(distance[:, HEAD], 0.008)
-    trunk = cover(smooth_union(distance[:, BODY], 0.008), softness)
-    legs = cover(smooth_union(distance[:, LEGS].unflatten(1, (3, 4)), 0.006), softness)
-    ears = cover(distance[:, EARS], softness)
-    eyes = cover(distance[:, EYES], softness)
+    groups = distance.split(list(PART_COUNTS.values()), 1)
+    head, trunk, legs, ears, eyes, nose, saddle = groups
+    head = smooth_union(head, FILLET)
+    body = smooth_union(torch.stack([head, smooth_union(trunk, FILLET)], 1), FILLET)
+    # Of each side of the dog: two legs, an ear, an eye.
+    legs = cover(smooth_union(legs.unflatten(1, (3, 4)), 0.75 * FILLET), softness)
+    far_ears, near_ears = (cover(ears, softness) * by for by in (1 - near, near))
+    near_legs = legs * near.repeat_interleave(2, 1)
+    near_eyes = cover(eyes, softness) * near
+    coat, patch = colours.unbind(1)
     ink = torch.full_like(head, INK)
 
     image = torch.full_like(head, PAPER)
-    for leg in range(4):
-        image = torch.lerp(image, 0.55 * coat, legs[:, leg])
-    for side in range(2):
-        image = torch.lerp(image, 0.45 * coat, ears[:, side] * (1 - near[:, side]))
-    fur = torch.lerp(coat, patch, cover(distance[:, SADDLE], softness))
+    for leg in legs.unbind(1):
+        image = torch.lerp(image, 0.55 * coat, leg)
+    for ear in far_ears.unbind(1):
+        image = torch.lerp(image, 0.45 * coat, ear)
+    fur = torch.lerp(coat, patch, cover(saddle[:, 0], softness))
     fur = fur * (1 - 0.35 * cover(head - 0.012, 0.008))  # the shadow of the head
-    image = torch.lerp(image, fur, trunk)
+    image = torch.lerp(image, fur, cover(body, softness))
     image = torch.lerp(image, coat, cover(head, softness))
-    for leg in range(4):  # once more, where they are near
-        image = torch.lerp(image, coat, legs[:, leg] * near[:, leg // 2])
-    for side in range(2):
-        image = torch.lerp(image, 0.6 * coat, ears[:, side] * near[:, side])
-        image = torch.lerp(image, ink, eyes[:, side] * near[:, side])
-    return torch.lerp(image, ink, cover(distance[:, NOSE], softness))
+    for leg in near_legs.unbind(1):  # once more, in the light
+        image = torch.lerp(image, coat, leg)
+    for ear, eye in zip(near_ears.unbind(1), near_eyes.unbind(1), strict=True):
+        image = torch.lerp(image, 0.6 * coat, ear)
+        image = torch.lerp(image, ink, eye)
+    return torch.lerp(image, ink, cover(nose[:, 0], softness))

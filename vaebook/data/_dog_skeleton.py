@@ -9,15 +9,16 @@ from torch import Tensor
 
 Number = Float[Tensor, " n"]  # one value per dog
 
-# Where each group of capsules sits in a skeleton.
-BODY = slice(0, 7)  # loin, chest, neck, skull, muzzle, root and tip of the tail
-HEAD = slice(3, 5)
-LEGS = slice(7, 19)  # four upper legs, four lower legs, four paws; two legs of one side first
-EARS = slice(19, 21)  # one per side
-EYES = slice(21, 23)
-NOSE = 23
-SADDLE = 24  # the patch on the back
-NUM_PARTS = 25
+# How many capsules each part has, in the order of a skeleton.
+PART_COUNTS = {
+    "head": 2,  # skull, muzzle
+    "trunk": 5,  # loin, chest, neck, root and tip of the tail
+    "legs": 12,  # upper legs, lower legs, paws; of each: fore and hind of one side, of the other
+    "ears": 2,  # one per side
+    "eyes": 2,
+    "nose": 1,
+    "saddle": 1,  # the patch on the back
+}
 
 
 class Skeleton(NamedTuple):
@@ -86,11 +87,11 @@ def pose(factors: Float[Tensor, "n 16"]) -> Skeleton:
     ground = -depth - leg
 
     body = [
+        disc(head, skull),
+        Capsule(head.moved(0.2 * skull, -0.15 * skull), muzzle, 0.68 * skull, 0.42 * skull),
         Capsule(hip, waist, 0.78 * depth, 0.70 * depth),
         Capsule(waist, shoulder, 0.70 * depth, depth),
         Capsule(withers, head, 0.62 * depth, 0.62 * skull),
-        disc(head, skull),
-        Capsule(head.moved(0.2 * skull, -0.15 * skull), muzzle, 0.68 * skull, 0.42 * skull),
         Capsule(root, bend, 0.022, 0.017),
         Capsule(bend, tip, 0.017, 0.010),
     ]

@@ -9,8 +9,8 @@ from torch import Tensor
 from vaebook.data._dog_derivative import draw_with_jacobian
 from vaebook.data.dogs import factor_range
 
-_CHUNK = 32  # images differentiated at a time: their maps stay in the cache
-_SOLVED = 3e-4  # RMSE below which a fit is exact for every purpose
+_CHUNK = 128  # images differentiated at a time: more would only take memory
+_EXACT = 3e-4  # RMSE below which a fit need not go on
 _STALLED = 1e-3  # share of the squared error that a step must win to go on
 
 
@@ -74,7 +74,7 @@ def improve(fit: Fit, images: Float[Tensor, "n 1 s s"], num_steps: int) -> None:
     A step that lowers the cost is taken and the damping eased; any other is refused and the damping
     raised. A fit is done when it is exact, or when steps win almost nothing.
     """
-    num_pixels = images[0].numel()
+    num_pixels = images.shape[-2] * images.shape[-1]
     for _ in range(num_steps):
         rows = fit.running.nonzero()[:, 0]
         if len(rows) == 0:
@@ -91,7 +91,7 @@ def improve(fit: Fit, images: Float[Tensor, "n 1 s s"], num_steps: int) -> None:
         new.damping = torch.where(better, eased, 8 * now.damping).clamp(min=1e-8)
         new.running = ~(
             (better & stalled)
-            | (new.distance(num_pixels) < _SOLVED)
+            | (new.distance(num_pixels) < _EXACT)
             | (~better & (new.damping > 1e4))
         )
         refused = ~better
