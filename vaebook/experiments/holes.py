@@ -31,7 +31,7 @@ from vaebook.training import fit, seeded
 
 Codes = Float[Tensor, "n d"]
 
-NUM_IMAGES = 25  # judged per sampler and seed
+NUM_IMAGES = 60  # judged per sampler and seed
 LATENT_DIMS = (2, 4, 8, 16, 32, 64)
 NUM_KEPT = 8  # of them, pictures that the record keeps
 NUM_COMPONENTS = 10  # of the mixture
