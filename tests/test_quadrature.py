@@ -32,6 +32,19 @@ def test_grid_gives_the_exact_evidence_and_posterior(exact, images):
     torch.testing.assert_close(grid.log_posterior[likely], expected[likely], atol=5e-3, rtol=0)
 
 
+def test_the_default_grid_holds_a_posterior_far_out(exact, images):
+    """An encoder may err: with q at 4 ± ½ the identity log p = ELBO + KL(q ‖ p) must still hold."""
+    model = exact.as_vae((1, 8, 8))
+    far = DiagonalGaussian(torch.tensor([[0.0, -4.0]]), torch.full((1, 2), -1.4))
+    far = far.expand(torch.Size([len(images)]))
+    grid = grid_posterior(model, images)
+    log_q = far.log_prob(grid.codes[:, None]).double()
+    gap = (log_q.exp() * (log_q - grid.log_posterior)).sum(0) * grid.cell
+    expected = exact.log_likelihood(images) - exact.elbo(images, far).elbo
+    assert expected.min() > 10
+    torch.testing.assert_close(gap, expected, atol=1e-3, rtol=1e-4)
+
+
 def test_expectations_under_the_grid_posterior(exact, images):
     grid = grid_posterior(exact.as_vae((1, 8, 8)), images, limit=6.0, num_points=161)
     truth = exact.posterior(images)

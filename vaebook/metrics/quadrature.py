@@ -38,8 +38,8 @@ def grid_posterior(
     model: VAE,
     images: Float[Tensor, "n c h w"],
     *,
-    limit: float = 5.0,
-    num_points: int = 201,
+    limit: float = 6.0,
+    num_points: int = 241,
     batch_size: int = 2000,
 ) -> GridPosterior:
     """p(z | x) and log p(x) of a VAE with two latent dimensions, by the trapezoidal rule.
@@ -51,7 +51,8 @@ def grid_posterior(
     Args:
         model: a VAE with ``latent_dim`` 2.
         images: floats in [0, 1].
-        limit: the grid covers [−limit, limit] in both dimensions.
+        limit: the grid covers [−limit, limit] in both dimensions. It must hold q(z | x) as well,
+            if a divergence from q is summed over it: an encoder may put a code four out.
         num_points: points along each.
         batch_size: codes decoded at a time.
 
