@@ -7,7 +7,7 @@ import seaborn as sns
 COLOURS: dict[str, str] = {
     "data": "#000000",
     "autoencoder": "#E69F00",
-    "noise": "#F0E442",
+    "noise": "#882255",
     "kl": "#CC79A7",
     "vae": "#0072B2",
     "gan": "#D55E00",
