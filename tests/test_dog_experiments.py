@@ -183,3 +183,11 @@ def test_controls_are_made_from_the_same_dogs() -> None:
     for name in ("dog without ears", "dog without a head", "dog without its near foreleg"):
         assert (groups[name] - dogs).mean() > 0
     assert (groups["dog with a second tail"] <= dogs + 1e-6).all()
+
+
+def test_codes_on_opposite_sides_of_the_mean_are_not_walked_between() -> None:
+    codes = torch.tensor([[1.0, 0.0], [-1.0, 0.0]]).repeat(50, 1)
+    held_out = torch.cat([codes, torch.tensor([[0.0, 1.0], [0.0, 2.0]]).repeat(50, 1)])
+    drawn = holes.draw_codes({}, codes, held_out, 20, seed=0)
+    assert len(drawn["midpoints"]) == len(drawn["slerp midpoints"]) == 20
+    assert (drawn["midpoints"].norm(dim=1) > 0.1).all()

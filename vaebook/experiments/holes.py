@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
+from torch.nn import functional
 
 from vaebook.data import ImageData, load_dogs
 from vaebook.distributions import (
@@ -31,7 +32,7 @@ from vaebook.training import fit, seeded
 
 Codes = Float[Tensor, "n d"]
 
-NUM_IMAGES = 60  # judged per sampler and seed
+NUM_IMAGES = 50  # judged per sampler and seed
 LATENT_DIMS = (2, 4, 8, 16, 32, 64)
 NUM_KEPT = 8  # of them, pictures that the record keeps
 NUM_COMPONENTS = 10  # of the mixture
@@ -96,7 +97,8 @@ def draw_codes(
 
     Beside the densities: ``"noisy codes"`` of training dogs; ``"held-out codes"``, the ceiling,
     since these codes are right; and the middle of two of those, by a straight walk
-    (``"midpoints"``) and by a great circle round the codes' mean (``"slerp midpoints"``).
+    (``"midpoints"``) and by a great circle round the codes' mean (``"slerp midpoints"``); pairs
+    on opposite sides of the mean, which have no shortest circle, are left out.
     """
     drawn = {}
     for name, density in fitted.items():
@@ -108,7 +110,9 @@ def draw_codes(
         order = torch.randperm(len(held_out))
     drawn["held-out codes"] = held_out[order[:num_codes]]
     centre = codes.mean(0)
-    start, end = (held_out[order[: 2 * num_codes]] - centre).chunk(2)
+    start, end = (held_out[order] - centre).chunk(2)
+    apart = functional.cosine_similarity(start, end) > -0.99  # opposite codes have no one circle
+    start, end = start[apart][:num_codes], end[apart][:num_codes]
     drawn["midpoints"] = centre + torch.lerp(start, end, 0.5)
     drawn["slerp midpoints"] = centre + slerp(start, end, 0.5)
     return drawn
