@@ -83,9 +83,30 @@ def test_a_tilted_subspace_has_that_angle_and_meets_its_bound(
     assert found["eigenvalue_gap"] == pytest.approx(gap / eigenvalues[2].item(), rel=1e-6)
 
 
-def test_a_run_has_one_row_for_each_code_size(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_polishing_finds_the_principal_subspace_and_leaves_the_model_alone(images: Tensor) -> None:
+    mean, axes, _ = principal(images)
+    model = with_weights(axes[1:4], axes[1:4].T, mean)  # the wrong three axes: a saddle
+    with torch.no_grad():
+        for index, weight in enumerate(model.parameters()):
+            weight += 1e-3 * normal(3 + index, *weight.shape)
+    before = [weight.clone() for weight in model.parameters()]
+    assert linear_autoencoder.compare(model, images)["angle_last"] > 45
+    found = linear_autoencoder.compare(linear_autoencoder.polish(model, images), images)
+    assert found["angle_last"] < 1  # degree, of 90
+    assert 0 <= found["excess"] < 1e-4  # nats
+    assert all(
+        torch.equal(weight, old) for weight, old in zip(model.parameters(), before, strict=True)
+    )
+
+
+def test_a_run_has_two_rows_for_each_code_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linear_autoencoder, "SCHEDULE", ((2, 1e-2),))
+    monkeypatch.setattr(linear_autoencoder, "NUM_ITERATIONS", 20)
     rows = linear_autoencoder.run(0, latent_dims=(1, 3))
-    assert [row["latent_dim"] for row in rows] == [1, 3]
-    assert all(np.isfinite(list(row.values())).all() for row in rows)
+    assert [row["latent_dim"] for row in rows] == [1, 1, 3, 3]
+    assert [row["optimiser"] for row in rows] == ["adam", "adam, lbfgs"] * 2
+    numbers = [[value for value in row.values() if not isinstance(value, str)] for row in rows]
+    assert np.isfinite(numbers).all()
     assert all(row["angle_last"] <= row["bound"] for row in rows)
+    for adam, polished in zip(rows[::2], rows[1::2], strict=True):
+        assert polished["excess"] < adam["excess"]
