@@ -1,0 +1,82 @@
+"""The rules that turn a record into a verdict, on records made up for every outcome."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from vaebook.experiments import CLAIMS, verdict
+
+SEEDS = range(5)
+JITTER = (-0.01, -0.005, 0.0, 0.005, 0.01)  # between seeds
+
+
+def write_pixel_noise(folder: Path, ratios: dict[float, float]) -> None:
+    """Samples that are dogs ``ratio`` times as often as reconstructions, by pixel noise."""
+    rows = [
+        {"seed": seed, "network": "one layer", "sigma": sigma, "num_epochs": 40}
+        | {"source": source, "validity": share + JITTER[seed] * share}
+        for seed in SEEDS
+        for sigma, ratio in ratios.items()
+        for source, share in (("prior", 0.9 * ratio), ("reconstruction", 0.9), ("fitted", 0.5))
+    ]
+    pd.DataFrame(rows).to_csv(folder / "pixel_noise.csv", index=False)
+
+
+@pytest.mark.parametrize(
+    ("ratios", "outcome"),
+    [
+        ({0.1: 0.95, 0.3: 1.0}, "holds"),
+        ({0.1: 0.05, 0.3: 1.0}, "holds in part"),
+        ({0.1: 0.05, 0.3: 0.4}, "does not hold"),
+    ],
+)
+def test_a_known_distribution(ratios: dict[float, float], outcome: str, tmp_path: Path) -> None:
+    write_pixel_noise(tmp_path, ratios)
+    found = verdict("C4", tmp_path)
+    assert found.outcome == outcome
+    for ratio in ratios.values():
+        assert f"{0.9 * ratio:.0%}" in found.evidence
+
+
+def write_holes(folder: Path, *, box: float, mixture: float) -> None:
+    """Shares of dogs at 16 numbers, and rows that the rule must not look at."""
+    rows = [
+        {"seed": seed, "model": model, "latent_dim": latent_dim, "sampler": sampler}
+        | {"share": share * (1 + JITTER[seed]), "orthants": 4000}
+        for seed in SEEDS
+        for model, latent_dim, scale in (
+            ("autoencoder", 16, 1),
+            ("autoencoder", 2, 0),
+            ("vae", 16, 0),
+        )
+        for sampler, share in (
+            ("box", scale * box),
+            ("mixture", scale * mixture),
+            ("held-out codes", 0.9),
+        )
+    ]
+    pd.DataFrame(rows).to_csv(folder / "holes.csv", index=False)
+
+
+@pytest.mark.parametrize(
+    ("box", "mixture", "outcome"),
+    [
+        (0.0, 0.0, "holds"),
+        (0.001, 0.4, "holds in part"),
+        (0.3, 0.4, "does not hold"),
+    ],
+)
+def test_possible_codes(box: float, mixture: float, outcome: str, tmp_path: Path) -> None:
+    write_holes(tmp_path, box=box, mixture=mixture)
+    found = verdict("C6", tmp_path)
+    assert found.outcome == outcome
+    assert (f"{box:.1%}" if box else "none decoded") in found.evidence
+    assert f"{mixture:.0%}" in found.evidence
+
+
+def test_every_claim_that_has_a_judge_has_a_rule_and_a_record() -> None:
+    for claim in CLAIMS:
+        assert (claim.judge is None) == (claim.rule == "")
+        if claim.judge is not None:
+            assert verdict(claim.name).evidence.endswith(".")
