@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.conftest import ROOT, Book
 from tools.execute import chapters
+from vaebook.experiments import CLAIMS, verdict
 
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 CHAPTERS = [path.relative_to(ROOT).with_suffix("").as_posix() for path in chapters()]
@@ -78,6 +79,16 @@ def test_a_page_of_the_contents_exists_and_every_link_to_it_leads_somewhere(
             assert target.exists(), f"{tag[key]} does not exist"
             if link.fragment and target.suffix == ".html":
                 assert unquote(link.fragment) in anchors(target), f"no anchor {tag[key]}"
+
+
+def test_the_scoreboard_shows_what_the_records_say_and_the_rules(book: Book) -> None:
+    page = parse(book.html / f"{TOC['root']}.html")
+    text = " ".join(page.find("article").text.split())
+    for claim in CLAIMS:
+        if claim.judge is not None:
+            found = verdict(claim.name)
+            assert f"{found.outcome} {found.evidence[:40]}" in text.replace("’", "'")
+            assert claim.rule.split(".")[0] in text.replace("’", "'")
 
 
 @every_page

@@ -7,6 +7,7 @@ The verdicts are computed when the book is built, from ``book/results``, by the 
 chapters print them with, so that the two cannot disagree.
 """
 
+import inspect
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -53,9 +54,11 @@ class Scoreboard(SphinxDirective):
         rows = [row(claim, results, self.env.found_docs) for claim in CLAIMS]
         for cells in (header, *rows):
             lines += [("* - " if index == 0 else "  - ") + cell for index, cell in enumerate(cells)]
-        for record in sorted(results.glob("*.csv")):
-            self.env.note_dependency(str(record))
-        return self.parse_text_to_nodes("\n".join([*lines, "```"]))
+        for judged_by in (inspect.getfile(Claim), *sorted(results.glob("*.csv"))):
+            self.env.note_dependency(str(judged_by))  # a new rule or record: a new page
+        lines += ["```", "", "The rule behind each verdict:", ""]
+        lines += [f"- **{claim.name}**: {claim.rule}" for claim in CLAIMS if claim.judge]
+        return self.parse_text_to_nodes("\n".join(lines))
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
