@@ -72,7 +72,7 @@ def _judge_known_distribution(folder: Path | None) -> Verdict:
     worst = tuple(prior_share.loc[prior_share["mean"].idxmin(), recipe])
     best = tuple(prior_share.loc[prior_share["mean"].idxmax(), recipe])
 
-    def told(key: tuple) -> str:  # type: ignore[type-arg]
+    def told(key: tuple[object, ...]) -> str:
         prior = by_recipe.loc[(*key, "prior")]
         rebuilt = by_recipe.loc[(*key, "reconstruction")]
         return (
