@@ -82,8 +82,8 @@ def _judge_known_distribution(folder: Path | None) -> Verdict:
 
     evidence = (
         f"Of codes from N(0, I), between {told(worst)} and {told(best)} decode to a dog: the "
-        f"distribution is known, and whether its samples are dogs depends on how many nats the "
-        f"model spends on a picture."
+        f"distribution is known, and whether its samples are dogs depends on the nats that "
+        f"the model spends on a picture and on its network."
     )
     return Verdict(outcome, evidence)
 
