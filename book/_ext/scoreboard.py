@@ -54,7 +54,9 @@ class Scoreboard(SphinxDirective):
         rows = [row(claim, results, self.env.found_docs) for claim in CLAIMS]
         for cells in (header, *rows):
             lines += [("* - " if index == 0 else "  - ") + cell for index, cell in enumerate(cells)]
-        for judged_by in (inspect.getfile(Claim), *sorted(results.glob("*.csv"))):
+        rules = Path(inspect.getfile(Claim))
+        judges = sorted((rules.parent / "_judges").glob("*.py"))
+        for judged_by in (rules, *judges, *sorted(results.glob("*.csv"))):
             self.env.note_dependency(str(judged_by))  # a new rule or record: a new page
         lines += ["```", "", "The rule behind each verdict:", ""]
         lines += [f"- **{claim.name}**: {claim.rule}" for claim in CLAIMS if claim.judge]

@@ -1,6 +1,10 @@
-"""The list of mistakes."""
+"""Mistakes of chapters 01 to 06, and the list of all."""
 
+from tests.mistakes.blur import BLUR
+from tests.mistakes.latents import LATENTS
+from tests.mistakes.losses import LOSSES
 from tests.mistakes.planting import Mistake
+from tests.mistakes.priors import PRIORS
 
 GAUSSIAN = "vaebook/distributions/gaussian.py"
 DIVERGENCES = "vaebook/distributions/divergences.py"
@@ -502,4 +506,7 @@ HARMLESS = Mistake(
     ),
 )
 
-MISTAKES: tuple[Mistake, ...] = (*KL, *SAMPLING, *LIKELIHOOD, *BOUND, *TRAINING, *MEASURES)
+MISTAKES: tuple[Mistake, ...] = (
+    *(*KL, *SAMPLING, *LIKELIHOOD, *BOUND, *TRAINING, *MEASURES),
+    *(*LOSSES, *LATENTS, *PRIORS, *BLUR),
+)

@@ -30,6 +30,7 @@ from vaebook.distributions.likelihoods import (
     LearnedGaussianLikelihood,
     Likelihood,
 )
+from vaebook.distributions.priors import Prior
 from vaebook.distributions.quadrature import quadrature_kl
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "LearnedGaussianLikelihood",
     "Likelihood",
     "MonteCarlo",
+    "Prior",
     "SampleGradients",
     "fit_box",
     "fit_diagonal_gaussian",

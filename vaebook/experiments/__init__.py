@@ -4,7 +4,8 @@ A public module in this package is an experiment: its name is the record's name,
 returns the rows. ``python -m vaebook.experiments NAME --seeds 5`` writes the record.
 """
 
-from vaebook.experiments._claims import CLAIMS, Claim, Verdict, verdict
+from vaebook.experiments._claims import CLAIMS, Claim, verdict
+from vaebook.experiments._judges import Verdict
 from vaebook.experiments._record import available, record, run_seeds
 from vaebook.experiments._recorded import (
     assert_within_spread,

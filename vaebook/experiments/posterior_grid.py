@@ -18,7 +18,7 @@ from vaebook.metrics import (
     quadrature_elbo,
 )
 from vaebook.models import MLP, VAE
-from vaebook.models.vae import PosteriorFamily
+from vaebook.models.posteriors import PosteriorFamily
 from vaebook.training import fit, seeded
 
 

@@ -14,7 +14,8 @@ from vaebook._random import seeded
 from vaebook.distributions import DiagonalGaussian, LearnedGaussianLikelihood, kl
 from vaebook.distributions.gaussian import LOG_TWO_PI
 from vaebook.models.networks import MLP, ImageShape
-from vaebook.models.vae import SOFTPLUS_AT_ONE, VAE, Elbo, PosteriorFamily
+from vaebook.models.posteriors import SOFTPLUS_AT_ONE, PosteriorFamily
+from vaebook.models.vae import VAE, Elbo
 
 GaussianFamily = Literal["full", "diagonal", "isotropic", "unit"]
 

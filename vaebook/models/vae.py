@@ -1,14 +1,12 @@
 """The variational autoencoder."""
 
-import math
 from contextlib import nullcontext
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.distributions import Distribution, MultivariateNormal, kl_divergence
-from torch.nn import functional as F
+from torch.distributions import Distribution, kl_divergence
 
 from vaebook._checks import check_codes, check_count, check_images
 from vaebook._random import seeded
@@ -16,12 +14,11 @@ from vaebook.distributions import (
     DiagonalGaussian,
     GaussianLikelihood,
     Likelihood,
+    Prior,
     gaussian_kl,
 )
 from vaebook.models.networks import MLP, ImageShape, Network
-
-SOFTPLUS_AT_ONE = math.log(math.expm1(1.0))
-PosteriorFamily = Literal["diagonal", "full"]
+from vaebook.models.posteriors import POSTERIORS, PosteriorFamily
 
 
 class Elbo(NamedTuple):
@@ -43,9 +40,11 @@ class VAE(nn.Module):
         latent_dim: numbers in a code.
         network: plan of encoder and decoder.
         likelihood: p(x | z); Gaussian pixels with σ = 0.1 by default.
-        prior: p(z), any distribution over vectors of ``latent_dim``; N(0, I) by default. Where no
-            closed-form KL to it is registered, the rate is estimated from the same samples.
-        posterior: covariance of q(z | x): ``"diagonal"``, or ``"full"`` by a Cholesky factor.
+        prior: p(z), any distribution over vectors of ``latent_dim``, or a ``Prior``, which is
+            trained with the model; N(0, I) by default. Where no closed-form KL to it is
+            registered, the rate is estimated from the same samples.
+        posterior: family of q(z | x), one of ``POSTERIORS``: ``"diagonal"`` Gaussian, or
+            ``"full"`` by a Cholesky factor.
         beta: weight of the rate in :meth:`loss`; 1 gives the negative ELBO.
         sample_codes: draw z from q(z | x). ``False`` puts z at the posterior's mean, which is not
             a VAE any more: chapter 06 uses it to take the model apart.
@@ -61,20 +60,25 @@ class VAE(nn.Module):
         *,
         network: Network | None = None,
         likelihood: Likelihood | None = None,
-        prior: Distribution | None = None,
+        prior: Distribution | Prior | None = None,
         posterior: PosteriorFamily = "diagonal",
         beta: float = 1.0,
         sample_codes: bool = True,
     ) -> None:
         super().__init__()
         check_count("latent_dim", latent_dim)
-        if posterior not in ("diagonal", "full"):
-            raise ValueError(f"posterior is {posterior!r}; expected 'diagonal' or 'full'.")
+        if posterior not in POSTERIORS:
+            raise ValueError(f"posterior is {posterior!r}; expected one of {sorted(POSTERIORS)}.")
         if not beta >= 0:
             raise ValueError(f"beta is {beta!r}; expected a number of at least 0.")
-        if prior is not None and tuple(prior.event_shape) != (latent_dim,):
+        event_shape: tuple[int, ...] = (latent_dim,)
+        if prior is not None:
+            event_shape = (
+                (prior.latent_dim,) if isinstance(prior, Prior) else tuple(prior.event_shape)
+            )
+        if event_shape != (latent_dim,):
             raise ValueError(
-                f"the prior is over events of shape {tuple(prior.event_shape)}; expected "
+                f"the prior is over events of shape {event_shape}; expected "
                 f"({latent_dim},). Wrap independent numbers in torch.distributions.Independent."
             )
         self.image_shape: ImageShape = image_shape
@@ -83,10 +87,8 @@ class VAE(nn.Module):
         self.beta = beta
         self.sample_codes = sample_codes
         self.network = network if network is not None else MLP()
-        num_spread = latent_dim
-        if posterior == "full":
-            num_spread = latent_dim * (latent_dim + 1) // 2
-        self.encoder = self.network.encoder(image_shape, latent_dim + num_spread)
+        num_outputs = POSTERIORS[posterior].num_outputs(latent_dim)
+        self.encoder = self.network.encoder(image_shape, num_outputs)
         self.decoder = self.network.decoder(latent_dim, image_shape)
         self.likelihood = likelihood if likelihood is not None else GaussianLikelihood()
         self._prior = prior
@@ -96,24 +98,16 @@ class VAE(nn.Module):
     @property
     def prior(self) -> Distribution:
         """p(z), over vectors of ``latent_dim``."""
+        if isinstance(self._prior, Prior):
+            return self._prior(self.posterior)
         if self._prior is not None:
             return self._prior
         return DiagonalGaussian(self._zeros, self._zeros, validate_args=False)
 
     def posterior(self, images: Float[Tensor, "n c h w"]) -> Distribution:
-        """q(z | x), one Gaussian for each image."""
+        """q(z | x), one distribution for each image."""
         check_images(images, self.image_shape, dtype=self._zeros.dtype)
-        output = self.encoder(images)
-        mu, spread = output[:, : self.latent_dim], output[:, self.latent_dim :]
-        if self.posterior_family == "diagonal":
-            return DiagonalGaussian(mu, spread)
-        rows, columns = torch.tril_indices(self.latent_dim, self.latent_dim)
-        factor = mu.new_zeros(len(mu), self.latent_dim, self.latent_dim)
-        factor[:, rows, columns] = spread
-        # The diagonal must be positive: softplus, shifted so that an output of 0 gives 1.
-        diagonal = F.softplus(factor.diagonal(dim1=-2, dim2=-1) + SOFTPLUS_AT_ONE) + 1e-6
-        factor = factor.tril(-1) + torch.diag_embed(diagonal)
-        return MultivariateNormal(mu, scale_tril=factor, validate_args=False)
+        return POSTERIORS[self.posterior_family].build(self.encoder(images), self.latent_dim)
 
     def likelihood_of(self, codes: Float[Tensor, "*batch d"]) -> Distribution:
         """p(x | z) for each code, a distribution over images."""

@@ -1,0 +1,5 @@
+"""Mistakes about priors (chapter 09)."""
+
+from tests.mistakes.planting import Mistake
+
+PRIORS: tuple[Mistake, ...] = ()

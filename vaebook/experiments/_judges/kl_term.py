@@ -1,0 +1,25 @@
+"""C1: the KL term compares N(μ, σ) with N(0, 1), and has a closed form."""
+
+import math
+from pathlib import Path
+
+from vaebook.experiments._judges._verdict import Verdict
+from vaebook.experiments._recorded import load_recorded, summarise
+
+
+def kl_term(folder: Path | None) -> Verdict:
+    """Read the record and apply the rule that stands beside the claim."""
+    record = load_recorded("kl_closed_form", folder)
+    gaps = record[["quadrature_gap", "torch_gap", "line_integral_gap"]].to_numpy()
+    agrees = gaps.max() < 1e-6 and record["monte_carlo_standard_errors"].max() < 5
+    mean = summarise(record, [], ["kl_per_picture", "kl_of_aggregate"]).set_index("value")
+    term, together = mean.loc["kl_per_picture"], mean.loc["kl_of_aggregate"]
+    evidence = (
+        f"The closed form, quadrature, torch.distributions and a line integral agree to "
+        f"{10.0 ** math.ceil(math.log10(gaps.max())):.0e} nats, Monte Carlo within "
+        f"{record['monte_carlo_standard_errors'].max():.1f} standard errors. "
+        f"What is compared is the codes of *one* picture: the term was {term['mean']:.2f} "
+        f"± {term['mean'] - term['low']:.2f} nats where the codes of all pictures together were "
+        f"{together['mean']:.3f} ± {together['mean'] - together['low']:.3f} nats from N(0, 1)."
+    )
+    return Verdict("holds" if agrees else "does not hold", evidence)

@@ -1,0 +1,40 @@
+"""C4: there is a known distribution to sample from."""
+
+from pathlib import Path
+
+from vaebook.experiments._judges._verdict import Outcome, Verdict
+from vaebook.experiments._recorded import load_recorded, summarise
+
+
+def known_distribution(folder: Path | None) -> Verdict:
+    """Read the record and apply the rule that stands beside the claim."""
+    record = load_recorded("pixel_noise", folder)
+    recipe = ["network", "sigma", "num_epochs"]
+    shares = record.pivot(index=["seed", *recipe], columns="source", values="validity")
+    shares["relative"] = shares["prior"] / shares["reconstruction"]
+    summary = summarise(shares.reset_index(), recipe, ["relative", "prior", "reconstruction"])
+    relative = summary[summary["value"] == "relative"]
+    outcome: Outcome = "holds in part"
+    if (relative["low"] > 0.9).all():
+        outcome = "holds"
+    elif (relative["high"] < 0.5).all():
+        outcome = "does not hold"
+    by_recipe = summary.set_index([*recipe, "value"]).sort_index()
+    prior_share = summary[summary["value"] == "prior"]
+    worst = tuple(prior_share.loc[prior_share["mean"].idxmin(), recipe])
+    best = tuple(prior_share.loc[prior_share["mean"].idxmax(), recipe])
+
+    def told(key: tuple[object, ...]) -> str:
+        prior = by_recipe.loc[(*key, "prior")]
+        rebuilt = by_recipe.loc[(*key, "reconstruction")]
+        return (
+            f"{prior['mean']:.0%} ± {prior['mean'] - prior['low']:.0%} in a VAE with {key[0]} and "
+            f"pixel noise {key[1]:g} (of its reconstructions {rebuilt['mean']:.0%})"
+        )
+
+    evidence = (
+        f"Of codes from N(0, I), between {told(worst)} and {told(best)} decode to a dog: the "
+        f"distribution is known, and whether its samples are dogs depends on the nats that "
+        f"the model spends on a picture and on its network."
+    )
+    return Verdict(outcome, evidence)

@@ -1,0 +1,28 @@
+"""C6: hardly one of the possible codes decodes to a dog."""
+
+from pathlib import Path
+
+from vaebook.experiments._judges._verdict import Outcome, Verdict
+from vaebook.experiments._recorded import load_recorded, summarise
+
+
+def possible_codes(folder: Path | None) -> Verdict:
+    """Read the record and apply the rule that stands beside the claim."""
+    record = load_recorded("holes", folder)
+    record = record[(record["model"] == "autoencoder") & (record["latent_dim"] == 16)]
+    share = {row.sampler: row for row in summarise(record, ["sampler"], ["share"]).itertuples()}
+    box, mixture, ceiling = (share[name] for name in ("box", "mixture", "held-out codes"))
+    outcome: Outcome = "holds in part"
+    if box.high < 0.01 and mixture.high < 0.01:
+        outcome = "holds"
+    elif box.low > 0.01:
+        outcome = "does not hold"
+    found = f"{box.mean:.1%} ± {box.mean - box.low:.1%} decode" if box.mean > 0 else "none decoded"
+    evidence = (
+        f"Of codes of 16 numbers drawn evenly from the box round all codes, {found} to a dog; from "
+        f"a mixture fitted to the codes, {mixture.mean:.0%} ± {mixture.mean - mixture.low:.0%}, "
+        f"where codes of real dogs reach {ceiling.mean:.0%}. 2ⁿ counts neither: the codes lie in "
+        f"{record['orthants'].mean():,.0f} of the {2**16:,} orthants, and the share depends on the "
+        f"density one draws from."
+    )
+    return Verdict(outcome, evidence)
