@@ -1,0 +1,44 @@
+"""C5: another distribution could be chosen, with the loss that fits it.
+
+The rule: seven other distributions of codes, each with its own loss, against the normal one, seed
+by seed. One is as good if it gives dogs at most 10 points less often, with 95 % confidence. Holds
+if all seven are; does not hold if all seven are worse than that, with 95 % confidence; in part
+otherwise.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from vaebook.experiments._judges._verdict import Outcome, Verdict
+from vaebook.experiments._paired import paired_differences
+from vaebook.experiments._recorded import load_recorded
+
+CHOSEN = ("Laplace", "uniform", "sphere", "mixture", "VampPrior", "flow", "letters")
+MARGIN = 0.1  # of the share of dogs
+
+
+def another_distribution(folder: Path | None) -> Verdict:
+    """Read the record and apply the rule that stands beside the claim."""
+    record = load_recorded("priors", folder)
+    found = paired_differences(record, "model", "normal", ["validity"])
+    dogs = found.set_index("model").loc[list(CHOSEN)]
+    seeds = record["seed"].nunique()
+    as_good = (dogs["low"] > -MARGIN) & (dogs["seeds"] == seeds)  # a failed seed is no success
+    worse = (dogs["high"] < -MARGIN) | (dogs["seeds"] < seeds)
+    outcome: Outcome = "holds in part"
+    if as_good.all():
+        outcome = "holds"
+    elif worse.all():
+        outcome = "does not hold"
+
+    def told(row: pd.Series) -> str:
+        return f"{row.name} {100 * row['mean']:+.0f} ± {100 * (row['mean'] - row['low']):.0f}"
+
+    normal = record[record["model"] == "normal"]["validity"].mean()
+    evidence = (
+        f"Each with its own loss, {as_good.sum()} of {len(CHOSEN)} other distributions of codes "
+        f"gave dogs at most {100 * MARGIN:.0f} points less often than the normal one's "
+        f"{normal:.0%}: in points, {', '.join(told(row) for _, row in dogs.iterrows())}."
+    )
+    return Verdict(outcome, evidence)

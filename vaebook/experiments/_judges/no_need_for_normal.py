@@ -1,0 +1,45 @@
+"""C2: it is clever to centre the codes at zero, but nothing demands that they be normal.
+
+The rule: tried on dogs, each prior against the normal one, seed by seed, with 95 % confidence.
+Centring is clever if a normal at 3 costs nats; normality is not demanded if one of six other priors
+costs less than 1 nat and gives dogs at most 10 points less often. Holds if both; does not hold if
+all six are worse than that, or if the normal VAE in other coordinates has another ELBO, by 1e-6
+nats; in part otherwise.
+"""
+
+from pathlib import Path
+
+from vaebook.experiments._judges._verdict import Outcome, Verdict
+from vaebook.experiments._paired import paired_differences
+from vaebook.experiments._recorded import load_recorded
+
+OTHERS = ("Laplace", "uniform", "sphere", "mixture", "VampPrior", "flow")
+
+
+def no_need_for_normal(folder: Path | None) -> Verdict:
+    """Read the records and apply the rule that stands beside the claim."""
+    gap = load_recorded("prior_pushforward", folder)[["elbo_gap", "trained_gap"]].max().max()
+    record = load_recorded("priors", folder)
+    found = paired_differences(record, "model", "normal", ["nll", "validity"])
+    nll, dogs = (found[found["value"] == v].set_index("model") for v in ("nll", "validity"))
+    as_good = [
+        name for name in OTHERS if nll.loc[name, "high"] < 1 and dogs.loc[name, "low"] > -0.1
+    ]
+    worse = [name for name in OTHERS if nll.loc[name, "low"] > 1 or dogs.loc[name, "high"] < -0.1]
+    moved = nll.loc["normal at 3"]
+    outcome: Outcome = "holds in part"
+    if len(worse) == len(OTHERS) or gap > 1e-6:
+        outcome = "does not hold"
+    elif as_good and moved["low"] > 0:
+        outcome = "holds"
+    which = f" ({', '.join(as_good)})" if as_good else ""
+    best = nll.loc[list(OTHERS), "mean"].idxmin()
+    evidence = (
+        f"Centred at 3 instead of at 0, the normal prior cost {moved['mean']:+.1f} "
+        f"± {moved['mean'] - moved['low']:.1f} nats for a picture. "
+        f"With its codes mapped to a uniform, a Laplace or a nameless distribution, the normal VAE "
+        f"has the same ELBO to {gap:.0e} nats, and of {len(OTHERS)} priors that are not normal "
+        f"{len(as_good)}{which} did as well when trained, {best} with "
+        f"{nll.loc[best, 'mean']:+.1f} ± {nll.loc[best, 'mean'] - nll.loc[best, 'low']:.1f} nats."
+    )
+    return Verdict(outcome, evidence)
