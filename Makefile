@@ -52,8 +52,8 @@ bench: $(INSTALLED)  ## time the training loop against two others
 
 NAME ?= all
 SEEDS ?= 5
-experiments: $(INSTALLED)  ## record the experiments again (NAME=holes SEEDS=5)
-	$(PY) -m vaebook.experiments $(NAME) --seeds $(SEEDS)
+experiments: $(INSTALLED)  ## record the experiments again (NAME=holes SEEDS=5 ARGS="--jobs 2")
+	$(PY) -m vaebook.experiments $(NAME) --seeds $(SEEDS) $(ARGS)
 
 mistakes: $(INSTALLED)  ## plant classic VAE mistakes one at a time; the tests must catch each
 	$(PY) -m tests.mistakes $(ARGS)

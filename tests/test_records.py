@@ -163,10 +163,22 @@ def test_the_command(
     for arguments, message in (
         (["nothing"], "invalid choice"),
         ([tiny, "--seeds", 0], "--seeds is 0; expected at least 1"),
+        ([tiny, "--jobs", 0], "--jobs is 0; expected at least 1"),
     ):
         with pytest.raises(SystemExit):
             command(*arguments, "--folder", tmp_path)
         assert message in capsys.readouterr().err
+
+
+def test_seeds_shared_between_processes_give_the_same_table(tmp_path: Path) -> None:
+    for jobs in (1, 2):
+        (tmp_path / str(jobs)).mkdir()
+        record("kl_closed_form", 2, tmp_path / str(jobs), jobs=jobs)
+    one, two = (load_recorded("kl_closed_form", tmp_path / str(jobs)) for jobs in (1, 2))
+    assert two["seed"].tolist() == [0, 1]
+    # not exactly: a process of its own may use another number of threads
+    pd.testing.assert_frame_equal(one, two, rtol=1e-3, atol=1e-9)
+    assert len(load_provenance("kl_closed_form", tmp_path / "2")["seconds_per_seed"]) == 2
 
 
 def test_unknown_names(tmp_path: Path) -> None:

@@ -12,12 +12,16 @@ def main() -> None:
     parser.add_argument("names", nargs="+", choices=[*available(), "all"], metavar="NAME")
     parser.add_argument("--seeds", type=int, default=5, help="seeds 0 to N − 1 (default 5)")
     parser.add_argument("--folder", type=Path, help="where to write (default book/results)")
+    parser.add_argument("--jobs", type=int, default=1, help="seeds at a time (default 1)")
     arguments = parser.parse_args()
     if arguments.seeds < 1:
         parser.error(f"--seeds is {arguments.seeds}; expected at least 1")
+    if arguments.jobs < 1:
+        parser.error(f"--jobs is {arguments.jobs}; expected at least 1")
     names = available() if "all" in arguments.names else arguments.names
     for name in names:
-        path = record(name, arguments.seeds, arguments.folder or results_folder())
+        folder = arguments.folder or results_folder()
+        path = record(name, arguments.seeds, folder, jobs=arguments.jobs)
         print(f"wrote {path}")
 
 

@@ -3,14 +3,17 @@
 import importlib
 import inspect
 import json
+import multiprocessing
 import pkgutil
 import platform
 import time
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy
 import pandas as pd
@@ -19,7 +22,16 @@ from torch import Tensor
 from tqdm import tqdm
 
 import vaebook
+from vaebook._checks import check_count
 from vaebook.training.checkpoint import write_atomically
+
+
+class SeedRun(NamedTuple):
+    """What one seed of an experiment gave."""
+
+    rows: pd.DataFrame
+    seconds: float
+    pictures: dict[str, Tensor]
 
 
 def available() -> tuple[str, ...]:
@@ -53,26 +65,52 @@ def _write_arrays(path: Path, arrays: dict[str, Tensor]) -> None:
         numpy.savez_compressed(file, **{key: value.numpy() for key, value in arrays.items()})  # type: ignore[arg-type]
 
 
-def record(name: str, num_seeds: int, folder: Path) -> Path:
+def _run_seed(name: str, seed: int) -> SeedRun:
+    """One seed of experiment ``name``; seed 0 keeps pictures where the experiment offers them."""
+    parameters = inspect.signature(_experiment(name).run).parameters
+    pictures: dict[str, Tensor] = {}
+    keep = {"pictures": pictures} if "pictures" in parameters and seed == 0 else {}
+    start = time.perf_counter()
+    rows = run_seeds(name, [seed], **keep)
+    kept = {key: images.detach() for key, images in pictures.items()}
+    return SeedRun(rows, round(time.perf_counter() - start, 1), kept)
+
+
+def _run_all(name: str, num_seeds: int, jobs: int) -> list[SeedRun]:
+    """Every seed in its order, ``jobs`` at a time."""
+    progress = partial(tqdm, total=num_seeds, desc=name, unit="seed", disable=None)
+    seeds = range(num_seeds)
+    if jobs == 1:
+        return list(progress(_run_seed(name, seed) for seed in seeds))
+    spawn = multiprocessing.get_context("spawn")  # a forked torch may hang
+    with ProcessPoolExecutor(jobs, mp_context=spawn) as pool:
+        return list(progress(pool.map(_run_seed, [name] * num_seeds, seeds)))
+
+
+def record(name: str, num_seeds: int, folder: Path, *, jobs: int = 1) -> Path:
     """Run seeds 0 to ``num_seeds − 1`` and write ``NAME.csv`` and ``NAME.json`` to ``folder``.
 
     An experiment whose ``run`` has an argument ``pictures`` gets a dictionary for seed 0, and the
     images that it puts there go to ``NAME.npz`` in 256 grey levels. The files are written when all
     seeds are done; a run that fails leaves the old ones alone.
 
+    Args:
+        name: one of :func:`available`.
+        num_seeds: how many seeds, at least 1.
+        folder: where the files go.
+        jobs: processes that share the seeds; set OMP_NUM_THREADS=1 with more than one.
+
     Returns:
         The path of the table.
     """
+    check_count("num_seeds", num_seeds)
+    check_count("jobs", jobs)
     experiment = _experiment(name)
     parameters = inspect.signature(experiment.run).parameters
-    pictures: dict[str, Tensor] = {}
-    frames, seconds = [], []
-    for seed in tqdm(range(num_seeds), desc=name, unit="seed", disable=None):
-        start = time.perf_counter()
-        keep = {"pictures": pictures} if "pictures" in parameters and seed == 0 else {}
-        frames.append(run_seeds(name, [seed], **keep))
-        seconds.append(round(time.perf_counter() - start, 1))
-    table = pd.concat(frames, ignore_index=True)
+    runs = _run_all(name, num_seeds, jobs)
+    pictures = runs[0].pictures
+    seconds = [run.seconds for run in runs]
+    table = pd.concat([run.rows for run in runs], ignore_index=True)
     defaults = {
         parameter.name: parameter.default
         for parameter in parameters.values()
