@@ -16,12 +16,20 @@ from vaebook.distributions.fitted import (
     fit_gaussian,
     fit_mixture,
 )
+from vaebook.distributions.fixed_priors import unit_laplace, unit_uniform
+from vaebook.distributions.flow import FlowDistribution, SplineFlow
 from vaebook.distributions.gaussian import DiagonalGaussian, reparameterise, standard_normal
 from vaebook.distributions.gradients import (
     SampleGradients,
     leave_one_out,
     pathwise_gradient,
     score_function_gradient,
+)
+from vaebook.distributions.learned_priors import (
+    FlowPrior,
+    LearnedGaussianPrior,
+    MixturePrior,
+    VampPrior,
 )
 from vaebook.distributions.likelihoods import (
     BernoulliLikelihood,
@@ -30,6 +38,7 @@ from vaebook.distributions.likelihoods import (
     LearnedGaussianLikelihood,
     Likelihood,
 )
+from vaebook.distributions.mixture import Mixture
 from vaebook.distributions.priors import Prior
 from vaebook.distributions.quadrature import quadrature_kl
 
@@ -38,12 +47,19 @@ __all__ = [
     "BoxCorners",
     "DiagonalGaussian",
     "DiscretizedLogisticLikelihood",
+    "FlowDistribution",
+    "FlowPrior",
     "GaussianLikelihood",
     "LearnedGaussianLikelihood",
+    "LearnedGaussianPrior",
     "Likelihood",
+    "Mixture",
+    "MixturePrior",
     "MonteCarlo",
     "Prior",
     "SampleGradients",
+    "SplineFlow",
+    "VampPrior",
     "fit_box",
     "fit_diagonal_gaussian",
     "fit_gaussian",
@@ -60,4 +76,6 @@ __all__ = [
     "reparameterise",
     "score_function_gradient",
     "standard_normal",
+    "unit_laplace",
+    "unit_uniform",
 ]

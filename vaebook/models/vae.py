@@ -141,10 +141,11 @@ class VAE(nn.Module):
     def _rate(self, posterior: Distribution, codes: Float[Tensor, "s n d"]) -> Float[Tensor, " n"]:
         if self._prior is None and isinstance(posterior, DiagonalGaussian):
             return gaussian_kl(posterior.mu, posterior.log_var)
+        prior = self.prior  # once: a learned prior is built anew at each call
         try:
-            return kl_divergence(posterior, self.prior)
+            return kl_divergence(posterior, prior)
         except NotImplementedError:  # no closed form is registered: estimate it
-            return (posterior.log_prob(codes) - self.prior.log_prob(codes)).mean(0)
+            return (posterior.log_prob(codes) - prior.log_prob(codes)).mean(0)
 
     def loss(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
         """distortion + beta · rate in nats, one value per image; the negative ELBO at beta = 1."""
