@@ -41,6 +41,8 @@ from vaebook.distributions.likelihoods import (
 from vaebook.distributions.mixture import Mixture
 from vaebook.distributions.priors import Prior
 from vaebook.distributions.quadrature import quadrature_kl
+from vaebook.distributions.spherical import HypersphericalUniform, PowerSpherical
+from vaebook.distributions.stretched_beta import StretchedBeta
 
 __all__ = [
     "BernoulliLikelihood",
@@ -50,15 +52,18 @@ __all__ = [
     "FlowDistribution",
     "FlowPrior",
     "GaussianLikelihood",
+    "HypersphericalUniform",
     "LearnedGaussianLikelihood",
     "LearnedGaussianPrior",
     "Likelihood",
     "Mixture",
     "MixturePrior",
     "MonteCarlo",
+    "PowerSpherical",
     "Prior",
     "SampleGradients",
     "SplineFlow",
+    "StretchedBeta",
     "VampPrior",
     "fit_box",
     "fit_diagonal_gaussian",

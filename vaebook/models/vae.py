@@ -43,8 +43,9 @@ class VAE(nn.Module):
         prior: p(z), any distribution over vectors of ``latent_dim``, or a ``Prior``, which is
             trained with the model; N(0, I) by default. Where no closed-form KL to it is
             registered, the rate is estimated from the same samples.
-        posterior: family of q(z | x), one of ``POSTERIORS``: ``"diagonal"`` Gaussian, or
-            ``"full"`` by a Cholesky factor.
+        posterior: family of q(z | x), one of ``POSTERIORS``: ``"diagonal"`` Gaussian, ``"full"``
+            by a Cholesky factor, ``"laplace"``, ``"beta"`` for a ``unit_uniform`` prior, or
+            ``"power spherical"`` for a ``HypersphericalUniform`` one.
         beta: weight of the rate in :meth:`loss`; 1 gives the negative ELBO.
         sample_codes: draw z from q(z | x). ``False`` puts z at the posterior's mean, which is not
             a VAE any more: chapter 06 uses it to take the model apart.
