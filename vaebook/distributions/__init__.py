@@ -1,5 +1,6 @@
 """Distributions over codes and images: Gaussians, their KL divergences, likelihoods, priors."""
 
+from vaebook.distributions.discrepancy import kernel_matrix, mmd
 from vaebook.distributions.divergences import (
     MonteCarlo,
     gaussian_kl,
@@ -73,8 +74,10 @@ __all__ = [
     "gaussian_kl_diagonal",
     "gaussian_kl_full",
     "gaussian_kl_quadrature",
+    "kernel_matrix",
     "kl",
     "leave_one_out",
+    "mmd",
     "monte_carlo_kl",
     "pathwise_gradient",
     "quadrature_kl",

@@ -5,6 +5,7 @@ from vaebook.models.interpolation import slerp
 from vaebook.models.networks import MLP, Conv, Network
 from vaebook.models.ppca import ProbabilisticPCA, best_covariance, posterior_gap
 from vaebook.models.vae import VAE, Elbo
+from vaebook.models.wae import WassersteinAutoencoder
 
 __all__ = [
     "MLP",
@@ -14,6 +15,7 @@ __all__ = [
     "Elbo",
     "Network",
     "ProbabilisticPCA",
+    "WassersteinAutoencoder",
     "best_covariance",
     "posterior_gap",
     "slerp",

@@ -17,6 +17,8 @@ PosteriorFamily = Literal["diagonal", "full", "laplace", "beta", "power spherica
 # Concentrations are exponentials of the encoder's output, which stops to count at this value:
 # about 440,000, a standard deviation of 1/400 of a unit of the code.
 MAX_LOG_CONCENTRATION = 13.0
+START_BETA = 10.0
+START_SPHERICAL = 10.0
 SOFTPLUS_AT_ONE = math.log(math.expm1(1.0))
 
 
@@ -48,8 +50,9 @@ def _laplace(output: Float[Tensor, "n w"], latent_dim: int) -> Independent:
     return Independent(base, 1, validate_args=False)
 
 
-def _concentration(output: Tensor) -> Tensor:
-    return output.clamp(max=MAX_LOG_CONCENTRATION).exp()
+def _concentration(output: Tensor, start: float) -> Tensor:
+    """exp of the output, but for its scale: an output of 0 gives ``start``."""
+    return (output + math.log(start)).clamp(max=MAX_LOG_CONCENTRATION).exp()
 
 
 def _beta(output: Float[Tensor, "n w"], latent_dim: int) -> StretchedBeta:
@@ -59,7 +62,7 @@ def _beta(output: Float[Tensor, "n w"], latent_dim: int) -> StretchedBeta:
     posterior is the uniform prior itself, so that a number which says nothing costs nothing.
     """
     mode = torch.sigmoid(output[:, :latent_dim])
-    concentration = _concentration(output[:, latent_dim:])
+    concentration = _concentration(output[:, latent_dim:], START_BETA)
     side = output.new_full((latent_dim,), HALF_WIDTH)
     return StretchedBeta(1 + concentration * mode, 1 + concentration * (1 - mode), -side, side)
 
@@ -67,7 +70,8 @@ def _beta(output: Float[Tensor, "n w"], latent_dim: int) -> StretchedBeta:
 def _power_spherical(output: Float[Tensor, "n w"], latent_dim: int) -> PowerSpherical:
     """A direction and one concentration for the whole picture."""
     direction = F.normalize(output[:, :latent_dim], dim=-1)
-    return PowerSpherical(direction, _concentration(output[:, latent_dim]))
+    start = START_SPHERICAL * latent_dim
+    return PowerSpherical(direction, _concentration(output[:, latent_dim], start))
 
 
 POSTERIORS: dict[str, PosteriorPlan] = {

@@ -14,7 +14,7 @@ from vaebook._random import seeded
 from vaebook.distributions import DiagonalGaussian, LearnedGaussianLikelihood, kl
 from vaebook.distributions.gaussian import LOG_TWO_PI
 from vaebook.models.networks import MLP, ImageShape
-from vaebook.models.posteriors import SOFTPLUS_AT_ONE, PosteriorFamily
+from vaebook.models.posteriors import SOFTPLUS_AT_ONE
 from vaebook.models.vae import VAE, Elbo
 
 GaussianFamily = Literal["full", "diagonal", "isotropic", "unit"]
@@ -180,7 +180,9 @@ class ProbabilisticPCA:
         rate = kl(posterior, DiagonalGaussian(zeros, zeros)).double()
         return Elbo(-(distortion + rate), distortion, rate)
 
-    def as_vae(self, image_shape: ImageShape, *, posterior: PosteriorFamily = "full") -> VAE:
+    def as_vae(
+        self, image_shape: ImageShape, *, posterior: Literal["diagonal", "full"] = "full"
+    ) -> VAE:
         """The linear VAE with this decoder and the best encoder of the family.
 
         Args:
