@@ -32,6 +32,7 @@ from vaebook.distributions.learned_priors import (
     MixturePrior,
     VampPrior,
 )
+from vaebook.distributions.letters import AutoregressiveLetters, LetterNetwork, fit_letters
 from vaebook.distributions.likelihoods import (
     BernoulliLikelihood,
     DiscretizedLogisticLikelihood,
@@ -46,6 +47,7 @@ from vaebook.distributions.spherical import HypersphericalUniform, PowerSpherica
 from vaebook.distributions.stretched_beta import StretchedBeta
 
 __all__ = [
+    "AutoregressiveLetters",
     "BernoulliLikelihood",
     "BoxCorners",
     "DiagonalGaussian",
@@ -56,6 +58,7 @@ __all__ = [
     "HypersphericalUniform",
     "LearnedGaussianLikelihood",
     "LearnedGaussianPrior",
+    "LetterNetwork",
     "Likelihood",
     "Mixture",
     "MixturePrior",
@@ -69,6 +72,7 @@ __all__ = [
     "fit_box",
     "fit_diagonal_gaussian",
     "fit_gaussian",
+    "fit_letters",
     "fit_mixture",
     "gaussian_kl",
     "gaussian_kl_diagonal",

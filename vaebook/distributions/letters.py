@@ -1,0 +1,174 @@
+"""Distributions over words of letters, fitted to the codes of a VQ-VAE (chapter 09)."""
+
+import copy
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.distributions import Categorical, Distribution, Independent, constraints
+from torch.nn import functional as F
+
+from vaebook._checks import check_count
+from vaebook._random import seeded
+
+PSEUDO_COUNT = 0.5  # of each letter at each place, so that none is impossible
+HELD_OUT = 0.1  # share of the words that decide when to stop
+
+
+class _MaskedLinear(nn.Linear):
+    """A linear layer of which some connections are cut."""
+
+    def __init__(self, mask: Tensor) -> None:
+        super().__init__(mask.shape[1], mask.shape[0])
+        self.mask: Tensor
+        self.register_buffer("mask", mask.float(), persistent=False)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return F.linear(inputs, self.weight * self.mask, self.bias)
+
+
+class LetterNetwork(nn.Module):
+    """Logits of each letter from the letters before it: a masked network (MADE).
+
+    Hidden unit h may see the places up to its own degree; the logits of place i may see hidden
+    units of a degree below i. So no path leads from a letter to itself or to one before it.
+
+    Args:
+        num_letters: places in a word.
+        alphabet_size: K, how many different letters there are.
+        hidden: units of each of the two hidden layers.
+
+    Source:
+        Germain et al. (2015).
+    """
+
+    def __init__(self, num_letters: int, alphabet_size: int, *, hidden: int = 256) -> None:
+        super().__init__()
+        check_count("num_letters", num_letters)
+        check_count("alphabet_size", alphabet_size, minimum=2)
+        check_count("hidden", hidden)
+        self.num_letters, self.alphabet_size = num_letters, alphabet_size
+        place = torch.arange(num_letters).repeat_interleave(alphabet_size)  # of inputs and logits
+        degree = torch.arange(hidden) % max(num_letters - 1, 1)
+        self.layers = nn.Sequential(
+            _MaskedLinear(place[None, :] <= degree[:, None]),
+            nn.ReLU(),
+            _MaskedLinear(degree[None, :] <= degree[:, None]),
+            nn.ReLU(),
+            _MaskedLinear(degree[None, :] < place[:, None]),
+        )
+
+    def forward(self, letters: Int[Tensor, "*batch l"]) -> Float[Tensor, "*batch l k"]:
+        """The logits at every place, each from the letters before it only."""
+        one_hot = F.one_hot(letters, self.alphabet_size).flatten(-2)
+        weight = next(self.layers.parameters())
+        logits: Tensor = self.layers(one_hot.to(weight.dtype))
+        return logits.unflatten(-1, (self.num_letters, self.alphabet_size))
+
+
+class AutoregressiveLetters(Distribution):
+    r"""Words drawn letter by letter: :math:`p(z) = \prod_i p(z_i \mid z_1, \dots, z_{i-1})`.
+
+    Args:
+        network: gives the logits.
+    """
+
+    arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 (the base class's way)
+
+    def __init__(self, network: LetterNetwork) -> None:
+        self.network = network
+        shape = torch.Size((network.num_letters,))
+        super().__init__(event_shape=shape, validate_args=False)
+
+    @property
+    def support(self) -> constraints.Constraint:
+        """Words of whole numbers below K."""
+        return constraints.independent(
+            constraints.integer_interval(0, self.network.alphabet_size - 1), 1
+        )
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log-probability of each word in nats, ``[...]``."""
+        log_share = torch.log_softmax(self.network(value), -1)
+        return log_share.gather(-1, value.unsqueeze(-1)).squeeze(-1).sum(-1)
+
+    @torch.no_grad()
+    def sample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
+        """Draw words ``[*sample_shape, l]``, one pass of the network for each letter."""
+        device = next(self.network.parameters()).device
+        shape = self._extended_shape(torch.Size(sample_shape))
+        words = torch.zeros(shape, dtype=torch.long, device=device)
+        for place in range(self.network.num_letters):
+            words[..., place] = Categorical(logits=self.network(words)[..., place, :]).sample()
+        return words
+
+
+def fit_letters(
+    letters: Int[Tensor, "n l"],
+    alphabet_size: int,
+    *,
+    autoregressive: bool = False,
+    num_epochs: int = 15,
+    seed: int = 0,
+) -> Distribution:
+    """A distribution over words, fitted to those of the training pictures.
+
+    Args:
+        letters: one word for each picture, whole numbers from 0 to ``alphabet_size`` − 1.
+        alphabet_size: K, how many different letters there are.
+        autoregressive: let each letter depend on those before it, by a masked network, instead of
+            counting each place on its own.
+        num_epochs: passes of the network over the words. A tenth of the words is held out, and the
+            epoch that finds them most probable is kept.
+        seed: of the network, its training, and the choice of the held-out words.
+
+    Raises:
+        ValueError: if the letters are no such table, or fewer than 20 for the network.
+    """
+    check_count("alphabet_size", alphabet_size, minimum=2)
+    if not isinstance(letters, Tensor) or letters.ndim != 2 or letters.dtype != torch.long:
+        given = (
+            f"{letters.dtype} {tuple(letters.shape)}"
+            if isinstance(letters, Tensor)
+            else type(letters).__name__
+        )
+        raise ValueError(f"letters is {given}; expected whole numbers (torch.long) [n, l].")
+    if not len(letters) or letters.min() < 0 or letters.max() >= alphabet_size:
+        raise ValueError(
+            f"letters must lie from 0 to {alphabet_size - 1}, with at least one word; "
+            f"given {len(letters)} words. Pass the codebook's size as alphabet_size."
+        )
+    if autoregressive:
+        return _fit_network(letters, alphabet_size, num_epochs=num_epochs, seed=seed)
+    counts = F.one_hot(letters, alphabet_size).sum(0) + PSEUDO_COUNT  # [l, k]
+    return Independent(Categorical(probs=counts / counts.sum(-1, keepdim=True)), 1)
+
+
+def _fit_network(
+    letters: Int[Tensor, "n l"], alphabet_size: int, *, num_epochs: int, seed: int
+) -> AutoregressiveLetters:
+    check_count("num_epochs", num_epochs)
+    if len(letters) < 20:
+        raise ValueError(f"{len(letters)} words are too few; expected at least 20.")
+    with seeded(seed):
+        network = LetterNetwork(letters.shape[1], alphabet_size)
+        network.to(letters.device)
+        words = AutoregressiveLetters(network)
+        order = torch.randperm(len(letters))
+        num_held_out = int(HELD_OUT * len(letters))
+        held_out, training = letters[order[:num_held_out]], letters[order[num_held_out:]]
+        optimiser = torch.optim.Adam(network.parameters(), lr=4e-3, fused=True)
+        best, weights = -torch.inf, copy.deepcopy(network.state_dict())
+        for _ in range(num_epochs):
+            for batch in training[torch.randperm(len(training))].split(256):
+                optimiser.zero_grad()
+                (-words.log_prob(batch).mean()).backward()
+                optimiser.step()
+            with torch.no_grad():
+                score = float(words.log_prob(held_out).mean())
+            if score > best:
+                best, weights = score, copy.deepcopy(network.state_dict())
+    network.load_state_dict(weights)
+    network.requires_grad_(False)
+    return words
