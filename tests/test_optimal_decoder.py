@@ -43,7 +43,8 @@ def test_it_by_brute_force(seed: int) -> None:
 def test_no_other_decoder_does_better_in_one_dimension() -> None:
     """The risk of f at each z, by quadrature; perturbations of f* all raise it."""
     posterior = DiagonalGaussian(
-        torch.tensor([[-1.0], [0.5], [2.0]]).double(), torch.tensor([[-2.0], [0.0], [-1.0]]).double()
+        torch.tensor([[-1.0], [0.5], [2.0]]).double(),
+        torch.tensor([[-2.0], [0.0], [-1.0]]).double(),
     )
     images = torch.tensor([0.1, 0.9, 0.4]).double().reshape(3, 1, 1, 1)
     best = OptimalDecoder(posterior, images)
@@ -73,7 +74,9 @@ def test_no_other_decoder_does_better_in_one_dimension() -> None:
 @given(seeds)
 def test_its_limits(seed: int) -> None:
     posterior, images = some(seed)
-    points = OptimalDecoder(DiagonalGaussian(posterior.mu, torch.full_like(posterior.mu, -18)), images)
+    points = OptimalDecoder(
+        DiagonalGaussian(posterior.mu, torch.full_like(posterior.mu, -18)), images
+    )
     torch.testing.assert_close(points.decode(posterior.mu), images)
     prior = OptimalDecoder(DiagonalGaussian(torch.zeros(6, 3), torch.zeros(6, 3)), images)
     everywhere = prior.decode(normal(seed + 5, 4, 3))
@@ -94,7 +97,9 @@ def test_narrow_posteriors_keep_their_digits() -> None:
 def test_a_wide_posterior_is_low_at_a_narrow_ones_centre() -> None:
     """The log-determinant: at the centre of both, densities are as 1/σ."""
     log_var = torch.tensor([[0.0], [-4.0]]).double()
-    best = OptimalDecoder(DiagonalGaussian(torch.zeros(2, 1).double(), log_var), uniform(0, 2, 1, 2, 2))
+    best = OptimalDecoder(
+        DiagonalGaussian(torch.zeros(2, 1).double(), log_var), uniform(0, 2, 1, 2, 2)
+    )
     ratio = best.weights(torch.zeros(1, 1).double())[0]
     assert (ratio[1] / ratio[0]).item() == pytest.approx(np.exp(2.0))
 
@@ -126,7 +131,7 @@ def test_the_error_of_any_decoder_splits_in_two(energy: str) -> None:
 
     posterior, images = some(11, n=8, d=2)
     best = OptimalDecoder(posterior, images)
-    # a grid carries the expectation over z: the trapezoid rule is exact to many digits for Gaussians
+    # a grid carries the expectation over z: for Gaussians the trapezoid rule has many digits
     axis = torch.linspace(-12, 12, 241).double()
     grid = torch.cartesian_prod(axis, axis)
     density = torch.exp(posterior.log_prob(grid[:, None])) * (axis[1] - axis[0]) ** 2  # [z, n]
@@ -145,7 +150,7 @@ def test_the_error_of_any_decoder_splits_in_two(energy: str) -> None:
 
 def test_fresh_pictures_are_bracketed() -> None:
     """Itself included is too good, left out not good enough; a linear model knows the truth."""
-    # x = z + noise in one pixel, z ~ N(0, 1), posterior exact: E Var[x | z] is the noise's variance.
+    # One pixel x = 0.1 z + noise, z ~ N(0, 1), exact posterior: E Var[x | z] is the noise's.
     noise, n = 0.05, 1500
     z = torch.randn(n, 1, generator=generator(0), dtype=torch.float64)
     x = 0.1 * z + noise * torch.randn(n, 1, generator=generator(1), dtype=torch.float64)
@@ -200,7 +205,9 @@ def test_laplace_pixels() -> None:
     torch.testing.assert_close(density.mean, torch.sigmoid(output))
     default = LaplaceLikelihood()(output)
     torch.testing.assert_close(default.variance, torch.full_like(output, 0.01))
-    total = quad(lambda x: float(torch.exp(-abs(torch.tensor(x)) / 0.2) / 0.4), -6, 6, points=[0])[0]
+    total = quad(lambda x: float(torch.exp(-abs(torch.tensor(x)) / 0.2) / 0.4), -6, 6, points=[0])[
+        0
+    ]
     assert total == pytest.approx(1, abs=1e-6)
     assert "scale=0.2" in repr(likelihood)
     with pytest.raises(ValueError, match="scale"):

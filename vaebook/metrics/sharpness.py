@@ -28,9 +28,7 @@ def gradient_energy(values: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
     return down.mean((-3, -2, -1)) + right.mean((-3, -2, -1))
 
 
-def relative_sharpness(
-    images: Float[Tensor, "n c h w"], real: Float[Tensor, "m c h w"]
-) -> float:
+def relative_sharpness(images: Float[Tensor, "n c h w"], real: Float[Tensor, "m c h w"]) -> float:
     """Mean sharpness of ``images`` divided by that of ``real`` ones: 1 is as sharp as real.
 
     Args:
