@@ -14,6 +14,7 @@ from vaebook.distributions.fitted import (
     BoxCorners,
     fit_box,
     fit_diagonal_gaussian,
+    fit_flow,
     fit_gaussian,
     fit_mixture,
 )
@@ -71,6 +72,7 @@ __all__ = [
     "VampPrior",
     "fit_box",
     "fit_diagonal_gaussian",
+    "fit_flow",
     "fit_gaussian",
     "fit_letters",
     "fit_mixture",
