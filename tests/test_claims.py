@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from vaebook.experiments import CLAIMS, verdict
+from vaebook.experiments._judges.conflict import conflict
 
 SEEDS = range(5)
 JITTER = (-0.01, -0.005, 0.0, 0.005, 0.01)  # between seeds
@@ -73,6 +74,48 @@ def test_possible_codes(box: float, mixture: float, outcome: str, tmp_path: Path
     assert found.outcome == outcome
     assert (f"{box:.1%}" if box else "none decoded") in found.evidence
     assert f"{mixture:.0%}" in found.evidence
+
+
+def write_blur(folder: Path, *, twin: float, rebuilt: float, sampled: float) -> None:
+    """Sharpness of an autoencoder's and a VAE's pictures, and rows the rule must not look at."""
+    for name, variant in (("blur_causes", "σ = 0.1"), ("blur_fashion", "learned σ")):
+        rows = [
+            {"seed": seed, "variant": model, "step": step, "sharpness": value + JITTER[seed] / 10}
+            for seed in SEEDS
+            for model, step, value in (
+                ("autoencoder", "reconstruction", twin),
+                ("autoencoder", "decoder at prior", 0.1),
+                (variant, "reconstruction", rebuilt),
+                (variant, "decoder at prior", sampled),
+                (variant, "decoder at fitted", 0.9),
+            )
+        ]
+        pd.DataFrame(rows).to_csv(folder / f"{name}.csv", index=False)
+
+
+@pytest.mark.parametrize(
+    ("twin", "rebuilt", "sampled", "outcome", "shares"),
+    [
+        (0.9, 0.5, 0.45, "holds", ("80%", "73%")),
+        (0.9, 0.5, 0.35, "holds in part", ("80%", "62%")),  # of the samples not enough
+        (0.7, 0.5, 0.5, "holds in part", ("40%", "40%")),
+        (0.6, 0.5, 0.4, "does not hold", ("20%", "17%")),
+        (0.4, 0.5, 0.5, "does not hold", ("-20%", "-20%")),  # sharper than its twin
+    ],
+)
+def test_blur_by_conflict(
+    twin: float,
+    rebuilt: float,
+    sampled: float,
+    outcome: str,
+    shares: tuple[str, str],
+    tmp_path: Path,
+) -> None:
+    write_blur(tmp_path, twin=twin, rebuilt=rebuilt, sampled=sampled)
+    found = conflict(tmp_path)
+    assert found.outcome == outcome
+    assert all(share in found.evidence for share in shares)
+    assert f"{1 - twin:.0%}" in found.evidence
 
 
 def test_every_claim_that_has_a_judge_has_a_rule_and_a_record() -> None:
