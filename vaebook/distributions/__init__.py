@@ -1,5 +1,6 @@
 """Distributions over codes and images: Gaussians, their KL divergences, likelihoods, priors."""
 
+from vaebook.distributions.autoregressive import AutoregressiveLikelihood
 from vaebook.distributions.discrepancy import kernel_matrix, mmd
 from vaebook.distributions.divergences import (
     MonteCarlo,
@@ -27,6 +28,7 @@ from vaebook.distributions.gradients import (
     pathwise_gradient,
     score_function_gradient,
 )
+from vaebook.distributions.laplace_pixels import LaplaceLikelihood
 from vaebook.distributions.learned_priors import (
     FlowPrior,
     LearnedGaussianPrior,
@@ -48,6 +50,7 @@ from vaebook.distributions.spherical import HypersphericalUniform, PowerSpherica
 from vaebook.distributions.stretched_beta import StretchedBeta
 
 __all__ = [
+    "AutoregressiveLikelihood",
     "AutoregressiveLetters",
     "BernoulliLikelihood",
     "BoxCorners",
@@ -57,6 +60,7 @@ __all__ = [
     "FlowPrior",
     "GaussianLikelihood",
     "HypersphericalUniform",
+    "LaplaceLikelihood",
     "LearnedGaussianLikelihood",
     "LearnedGaussianPrior",
     "LetterNetwork",

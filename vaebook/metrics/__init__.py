@@ -1,5 +1,12 @@
 """Measures of likelihood, of latent codes, and of samples."""
 
+from vaebook.metrics.aggregate import (
+    RateSplit,
+    aggregate_log_prob,
+    draw_aggregate,
+    minibatch_mutual_information,
+    split_rate,
+)
 from vaebook.metrics.geometry import (
     log_ball_volume,
     mahalanobis,
@@ -25,22 +32,47 @@ from vaebook.metrics.likelihood import (
 )
 from vaebook.metrics.manifold import PrecisionRecall, precision_recall
 from vaebook.metrics.quadrature import GridPosterior, grid_posterior, quadrature_elbo
-from vaebook.metrics.sharpness import power_spectrum, sharpness
+from vaebook.metrics.sharpness import (
+    gradient_energy,
+    power_spectrum,
+    relative_sharpness,
+    sharpness,
+    spectral_energy,
+)
+from vaebook.metrics.two_sample import (
+    ClassifierTest,
+    MarginalTest,
+    MmdTest,
+    classifier_test,
+    kolmogorov_smirnov,
+    mmd_test,
+)
 
 __all__ = [
     "AggregateMoments",
+    "ClassifierTest",
     "GridPosterior",
+    "MarginalTest",
+    "MmdTest",
     "PrecisionRecall",
+    "RateSplit",
     "active_units",
+    "aggregate_log_prob",
     "aggregate_moments",
+    "classifier_test",
+    "draw_aggregate",
     "effective_sample_size",
     "evaluate_elbo",
+    "gradient_energy",
     "grid_posterior",
     "importance_log_weights",
     "importance_weighted_nll",
+    "kolmogorov_smirnov",
     "log_ball_volume",
     "log_mean_weight",
     "mahalanobis",
+    "minibatch_mutual_information",
+    "mmd_test",
     "posterior_parameters",
     "power_spectrum",
     "precision_recall",
@@ -48,6 +80,9 @@ __all__ = [
     "prior_monte_carlo_log_likelihood",
     "quadrature_elbo",
     "rate_per_dimension",
+    "relative_sharpness",
     "share_in_orthants_of",
     "sharpness",
+    "spectral_energy",
+    "split_rate",
 ]

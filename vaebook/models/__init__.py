@@ -4,6 +4,7 @@ from vaebook.models.autoencoder import Autoencoder
 from vaebook.models.codebook import Codebook, Quantised
 from vaebook.models.interpolation import slerp
 from vaebook.models.networks import MLP, Conv, Network
+from vaebook.models.optimal_decoder import OptimalDecoder
 from vaebook.models.ppca import ProbabilisticPCA, best_covariance, posterior_gap
 from vaebook.models.vae import VAE, Elbo
 from vaebook.models.vqvae import VQVAE
@@ -18,6 +19,7 @@ __all__ = [
     "Conv",
     "Elbo",
     "Network",
+    "OptimalDecoder",
     "ProbabilisticPCA",
     "Quantised",
     "WassersteinAutoencoder",
