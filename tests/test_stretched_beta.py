@@ -1,0 +1,177 @@
+"""The Beta distribution on a box, against SciPy, integrals and samples."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from scipy import special, stats
+from scipy.integrate import quad
+from torch.distributions import Beta, Independent, Normal, Uniform, kl_divergence
+
+from tests.properties import a_few, normal, seeds, uniform
+from vaebook.distributions import StretchedBeta, kl, monte_carlo_kl, quadrature_kl, unit_uniform
+from vaebook.distributions.fixed_priors import HALF_WIDTH
+from vaebook.models.posteriors import POSTERIORS
+from vaebook.training import seeded
+
+close = torch.testing.assert_close
+
+
+def some(seed: int, *batch: int, d: int = 2, largest: float = 20.0) -> StretchedBeta:
+    alpha, beta = 1 + largest * uniform(seed, *batch, d), 1 + largest * uniform(seed + 1, *batch, d)
+    low = normal(seed + 2, d)
+    return StretchedBeta(alpha, beta, low, low + 0.5 + uniform(seed + 3, d))
+
+
+def scipy_of(q: StretchedBeta):
+    return stats.beta(q.alpha.numpy(), q.beta.numpy(), q.low.numpy(), (q.high - q.low).numpy())
+
+
+@a_few
+@given(seeds)
+def test_density_moments_and_entropy_are_those_of_scipy(seed: int) -> None:
+    q = some(seed, 3)
+    reference = scipy_of(q)
+    z = q.low + (q.high - q.low) * (0.02 + 0.96 * uniform(seed + 9, 7, 3, 2))
+    np.testing.assert_allclose(q.log_prob(z), reference.logpdf(z.numpy()).sum(-1), atol=1e-9)
+    np.testing.assert_allclose(q.mean, reference.mean(), atol=1e-10)
+    np.testing.assert_allclose(q.variance, reference.var(), atol=1e-10)
+    np.testing.assert_allclose(q.entropy(), reference.entropy().sum(-1), atol=1e-8)
+
+
+@pytest.mark.parametrize(("a", "b"), [(1.0, 1.0), (2.0, 7.0), (0.6, 3.0), (400.0, 90.0)])
+def test_the_density_integrates_to_one(a: float, b: float) -> None:
+    low, high = torch.tensor([-2.0]).double(), torch.tensor([5.0]).double()
+    q = StretchedBeta(torch.tensor([a]).double(), torch.tensor([b]).double(), low, high)
+
+    def density(z: float) -> float:
+        return q.log_prob(torch.tensor([z], dtype=torch.float64)).exp().item()
+
+    mass, _ = quad(density, -2, 5, points=[q.mean.item()], limit=200)
+    # where a < 1 the density is infinite at the end, and cut at a millionth of the width
+    assert mass == pytest.approx(1, abs=1e-6 if a >= 1 else 1e-3)
+
+
+@pytest.mark.parametrize(("a", "b"), [(1.0, 1.0), (2.5, 6.0), (3000.0, 900.0)])
+def test_the_sampler_follows_the_density(a: float, b: float) -> None:
+    side = torch.tensor([HALF_WIDTH])
+    q = StretchedBeta(torch.tensor([a]), torch.tensor([b]), -side, side)
+    with seeded(0):
+        draws = q.sample((5000,)).squeeze(1).numpy()
+    reference = stats.beta(a, b, -HALF_WIDTH, 2 * HALF_WIDTH)
+    assert stats.kstest(draws, reference.cdf).pvalue > 1e-3
+
+
+def test_a_draw_moves_with_its_parameters_as_its_distribution_function_says() -> None:
+    """du/dα = −(∂F/∂α) / density, the derivative of F by finite differences in SciPy."""
+    alpha = torch.tensor([1.3, 4.0, 60.0, 800.0], dtype=torch.float64, requires_grad=True)
+    beta = torch.tensor([2.0, 1.5, 300.0, 700.0], dtype=torch.float64, requires_grad=True)
+    ends = torch.zeros(4).double(), torch.full((4,), 2.0).double()
+    with seeded(1):
+        z = StretchedBeta(alpha, beta, *ends).rsample()
+    gradients = torch.autograd.grad(z.sum(), (alpha, beta))
+    u, a, b = z.detach().numpy() / 2, alpha.detach().numpy(), beta.detach().numpy()
+    step = 1e-5 * a
+    density = stats.beta(a, b).pdf(u)
+    by_alpha = special.betainc(a + step, b, u) - special.betainc(a - step, b, u)
+    by_beta = special.betainc(a, b + step, u) - special.betainc(a, b - step, u)
+    # torch's implicit derivative is a series or an expansion, good to about 1e-3
+    np.testing.assert_allclose(gradients[0], -2 * by_alpha / (2 * step) / density, rtol=3e-3)
+    np.testing.assert_allclose(gradients[1], -2 * by_beta / (2 * step) / density, rtol=3e-3)
+
+
+def test_the_kl_to_the_uniform_three_ways() -> None:
+    q = some(3, 4, d=1)
+    p = Independent(Uniform(q.low, q.high, validate_args=False), 1, validate_args=False)
+    closed = kl(q, p)
+    assert closed.shape == (4,)
+    assert (closed > 0).all()
+    for i in range(4):
+        one = StretchedBeta(q.alpha[i], q.beta[i], q.low, q.high)
+        ends = {"low": q.low.item() + 1e-9, "high": q.high.item() - 1e-9}
+        # α, β > 1, so the density is 0 at both ends, where the trapezoids lose about 1e-6
+        close(quadrature_kl(one, p, **ends, num_points=20_001), closed[i], rtol=0, atol=1e-5)
+    unit = Uniform(torch.zeros(4, 1).double(), torch.ones(4, 1).double())
+    on_unit = kl_divergence(Beta(q.alpha, q.beta), unit)
+    close(on_unit.sum(-1), closed, rtol=0, atol=1e-6)  # torch's entropies, no stretch
+    with seeded(0):
+        found = monte_carlo_kl(q, p, 20_000)
+    assert ((found.estimate - closed).abs() < 4 * found.standard_error).all()
+
+
+def test_the_stretch_leaves_the_kl_alone() -> None:
+    """And cancels only if both densities carry it: a wider box has a lower density."""
+    q = some(0, d=2)
+    twice = StretchedBeta(q.alpha, q.beta, 2 * q.low, 2 * q.high)
+    z = q.low + (q.high - q.low) * uniform(5, 6, 2)
+    close(twice.log_prob(2 * z), q.log_prob(z) - 2 * math.log(2))
+
+    def box(b: StretchedBeta) -> Independent:
+        return Independent(Uniform(b.low, b.high), 1)
+
+    close(kl(q, box(q)), kl(twice, box(twice)))
+
+
+def test_kls_that_have_no_closed_form_or_no_end() -> None:
+    q = some(0, d=2)
+    assert kl(q, Independent(Uniform(q.low + 0.1, q.high), 1)) == math.inf
+    wider = Independent(Uniform(q.low - 1, q.high), 1)
+    extra = torch.log((q.high - q.low + 1) / (q.high - q.low)).sum()
+    close(kl(q, wider), kl(q, Independent(Uniform(q.low, q.high), 1)) + extra)
+    with pytest.raises(NotImplementedError):
+        kl_divergence(q, Independent(Normal(q.low, q.high - q.low), 1))
+
+
+def test_in_single_precision_large_concentrations_keep_their_digits() -> None:
+    alpha, beta = torch.tensor([[2e5, 30.0]]), torch.tensor([[7e4, 4e4]])
+    side = torch.full((2,), HALF_WIDTH)
+    q = StretchedBeta(alpha, beta, -side, side)
+    reference = stats.beta(alpha.double().numpy(), beta.double().numpy(), -HALF_WIDTH, 2 * HALF_WIDTH)  # noqa: E501 # fmt: skip
+    np.testing.assert_allclose(q.entropy(), reference.entropy().sum(-1), atol=1e-4)
+    with seeded(0):
+        z = q.sample((200,))
+    assert q.log_prob(z).dtype == torch.float32
+    exact = reference.logpdf(z.double().numpy()).sum(-1)
+    # in double precision from the float32 code on
+    np.testing.assert_allclose(q.log_prob(z), exact, atol=1e-2)
+
+
+def test_values_at_and_beyond_the_edges() -> None:
+    side = torch.full((2,), HALF_WIDTH)
+    q = StretchedBeta(torch.full((2,), 2.0), torch.full((2,), 2.0), -side, side)
+    assert torch.isfinite(q.log_prob(side))
+    assert torch.isfinite(q.log_prob(-side))
+    assert q.log_prob(1.01 * side) == -math.inf
+    extreme = StretchedBeta(torch.full((2,), 1e-3), torch.full((2,), 1e-3), -side, side)
+    with seeded(0):
+        draws = extreme.sample((1000,))
+    assert torch.isfinite(unit_uniform(2).log_prob(draws)).all(), "inside the box"
+    assert torch.isfinite(extreme.log_prob(draws)).all()
+
+
+def test_the_family_contains_the_prior_and_stays_finite() -> None:
+    family = POSTERIORS["beta"]
+    q = family.build(torch.full((1, 6), -60.0), 3)
+    close(kl(q, unit_uniform(3)), torch.zeros(1), rtol=0, atol=1e-5)
+    wild = 100 * torch.randn(50, 6, generator=torch.Generator().manual_seed(0))
+    wild.requires_grad_()
+    q = family.build(wild, 3)
+    with seeded(0):
+        z = q.rsample((3,))
+    (kl(q, unit_uniform(3)).sum() + z.sum() + q.log_prob(z.detach()).sum()).backward()
+    assert torch.isfinite(z).all()
+    assert torch.isfinite(wild.grad).all()
+
+
+def test_wrong_shapes_are_refused() -> None:
+    ones = torch.ones(3, 2)
+    with pytest.raises(ValueError, match="shapes differ"):
+        StretchedBeta(ones, torch.ones(3), torch.zeros(2), torch.ones(2))
+    with pytest.raises(ValueError, match="low < high"):
+        StretchedBeta(ones, ones, torch.ones(2), torch.ones(2))
+    with pytest.raises(ValueError, match=r"expected the vectors \[d\]"):
+        StretchedBeta(ones, ones, torch.zeros(3), torch.ones(3))
+    with pytest.raises(ValueError, match=r"expected \[..., 2\]"):
+        StretchedBeta(ones, ones, torch.zeros(2), torch.ones(2)).log_prob(torch.zeros(3))
