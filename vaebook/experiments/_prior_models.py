@@ -44,7 +44,7 @@ def vae(data: ImageData, **options: object) -> VAE:
 
 Build = Callable[[ImageData], nn.Module]
 
-# Trained once per seed; how each of them makes pictures is in GENERATORS.
+# Trained once per seed; priors.generators says how each of them makes pictures.
 MODELS: dict[str, Build] = {
     "normal": lambda data: vae(data),
     "normal at 3": lambda data: vae(data, prior=normal_at(3.0)),
