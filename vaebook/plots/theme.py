@@ -17,6 +17,7 @@ COLOURS: dict[str, str] = {
     "posterior": "#0072B2",
     "aggregate": "#009E73",
     "pca": "#999999",
+    "optimal": "#332288",
     "learned prior": "#009E73",
     "letters": "#D55E00",
     "fitted afterwards": "#E69F00",
