@@ -47,11 +47,14 @@ class VAE(nn.Module):
             by a Cholesky factor, ``"laplace"``, ``"beta"`` for a ``unit_uniform`` prior, or
             ``"power spherical"`` for a ``HypersphericalUniform`` one.
         beta: weight of the rate in :meth:`loss`; 1 gives the negative ELBO.
+        free_bits: nats of each latent dimension, averaged over the batch, below which :meth:`loss`
+            stops pushing (Kingma et al. 2016, eq. 15). The ELBO that is reported stays the ELBO.
         sample_codes: draw z from q(z | x). ``False`` puts z at the posterior's mean, which is not
             a VAE any more: chapter 06 uses it to take the model apart.
 
     Raises:
-        ValueError: if the prior is not over vectors of ``latent_dim``, or an option is unknown.
+        ValueError: if the prior is not over vectors of ``latent_dim``, an option is unknown, or
+            free bits are asked for where the rate is no sum over dimensions.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class VAE(nn.Module):
         prior: Distribution | Prior | None = None,
         posterior: PosteriorFamily = "diagonal",
         beta: float = 1.0,
+        free_bits: float = 0.0,
         sample_codes: bool = True,
     ) -> None:
         super().__init__()
@@ -72,6 +76,13 @@ class VAE(nn.Module):
             raise ValueError(f"posterior is {posterior!r}; expected one of {sorted(POSTERIORS)}.")
         if not beta >= 0:
             raise ValueError(f"beta is {beta!r}; expected a number of at least 0.")
+        if not free_bits >= 0:
+            raise ValueError(f"free_bits is {free_bits!r}; expected nats of at least 0.")
+        if free_bits and (prior is not None or posterior != "diagonal"):
+            raise ValueError(
+                "free bits need the rate of each dimension; expected the prior N(0, I) and a "
+                "diagonal posterior. Leave out prior= and posterior=, or free_bits=."
+            )
         event_shape: tuple[int, ...] = (latent_dim,)
         if prior is not None:
             event_shape = (
@@ -86,6 +97,7 @@ class VAE(nn.Module):
         self.latent_dim = latent_dim
         self.posterior_family: PosteriorFamily = posterior
         self.beta = beta
+        self.free_bits = free_bits
         self.sample_codes = sample_codes
         self.network = network if network is not None else MLP()
         num_outputs = POSTERIORS[posterior].num_outputs(latent_dim)
@@ -149,9 +161,20 @@ class VAE(nn.Module):
             return (posterior.log_prob(codes) - prior.log_prob(codes)).mean(0)
 
     def loss(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
-        """distortion + beta · rate in nats, one value per image; the negative ELBO at beta = 1."""
+        """distortion + beta · rate in nats, one value per image; the negative ELBO at beta = 1.
+
+        With free bits λ the rate's batch mean is Σ_j max(λ, mean KL_j) exactly.
+        """
         terms = self.elbo(images)
-        return terms.distortion + self.beta * terms.rate
+        rate = self._free_rate(images) if self.free_bits else terms.rate
+        return terms.distortion + self.beta * rate
+
+    def _free_rate(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
+        posterior = self.posterior(images)
+        assert isinstance(posterior, DiagonalGaussian)
+        each = gaussian_kl(posterior.mu[..., None], posterior.log_var[..., None])  # [n, d]
+        below = each.mean(0) < self.free_bits  # of the batch, not of one image
+        return torch.where(below, self.free_bits, each).sum(1)
 
     def encode(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
         """The posterior's mean, the usual point summary of a code; never sampled."""

@@ -5,6 +5,7 @@ from vaebook.training.callbacks import Callback, KeepBest, Step
 from vaebook.training.checkpoint import load_weights, save_weights
 from vaebook.training.fit import Trainable, fit
 from vaebook.training.history import History
+from vaebook.training.warm_up import WarmUp
 
 __all__ = [
     "Callback",
@@ -12,6 +13,7 @@ __all__ = [
     "KeepBest",
     "Step",
     "Trainable",
+    "WarmUp",
     "fit",
     "load_weights",
     "save_weights",

@@ -1,0 +1,100 @@
+"""Two-sample tests: right under the hypothesis, powerful against what each is for."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch.distributions import MultivariateNormal, kl_divergence
+
+from tests.properties import normal
+from vaebook.distributions import mmd
+from vaebook.metrics import classifier_test, kolmogorov_smirnov, mmd_test
+
+
+def correlated(seed: int, n: int, rho: float = 0.9) -> torch.Tensor:
+    """Standard normal in each dimension, not jointly."""
+    z = normal(seed, n, 2)
+    return torch.stack([z[:, 0], rho * z[:, 0] + (1 - rho**2) ** 0.5 * z[:, 1]], 1)
+
+
+def test_under_the_hypothesis_p_values_are_even() -> None:
+    """40 pairs of samples of one distribution: Kolmogorov's test of their p-values."""
+    pairs = [(normal(2 * k, 60, 2), normal(2 * k + 1, 60, 2)) for k in range(40)]
+    mmd_p = [mmd_test(x, y, num_permutations=99, seed=k).p_value for k, (x, y) in enumerate(pairs)]
+    marginal = [kolmogorov_smirnov(x, y).p_value[0].item() for x, y in pairs]
+    for found in (mmd_p, marginal):
+        assert stats.kstest(found, "uniform").pvalue > 0.01
+    right = [classifier_test(x, y).accuracy for x, y in pairs[:10]]
+    assert 0.42 < np.mean(right) < 0.58  # 600 coins: a standard deviation of 0.02
+
+
+def test_a_shift_is_found_by_all_three() -> None:
+    x, y = normal(1, 1000, 3), normal(2, 1000, 3) + torch.tensor([0.0, 0.0, 0.8])
+    marginal = kolmogorov_smirnov(x, y)
+    assert marginal.p_value[2] < 1e-6 < marginal.p_value[0]
+    assert marginal.corrected == pytest.approx(3 * float(marginal.p_value.min()))
+    assert classifier_test(x, y).p_value < 1e-4
+    assert mmd_test(x, y).p_value == 1 / 200
+
+
+def test_dependence_is_found_by_the_joint_tests_alone() -> None:
+    x, y = correlated(1, 1000), normal(9, 1000, 2)
+    assert kolmogorov_smirnov(x, y).corrected > 0.01
+    assert classifier_test(x, y).p_value < 1e-6
+    assert mmd_test(x, y).p_value == 1 / 200
+
+
+def test_the_statistics_are_those_of_scipy_and_of_the_distance() -> None:
+    x, y = normal(1, 70, 2), correlated(2, 50)
+    found = kolmogorov_smirnov(x, y)
+    expected = stats.ks_2samp(x[:, 1].numpy(), y[:, 1].numpy(), method="asymp")
+    assert found.statistic[1].item() == pytest.approx(expected.statistic)
+    assert found.p_value[1].item() == pytest.approx(expected.pvalue)
+    median = torch.pdist(torch.cat([x, y])).square().median()
+    direct = mmd(x, y, kernel="rbf", scales=(float(median) / 2,))
+    assert mmd_test(x, y).statistic == pytest.approx(float(direct))
+
+
+def test_the_classifiers_bound_is_below_the_divergence_and_not_far() -> None:
+    """KL from correlated to independent is −½ log(1 − ρ²) = 0.83 nats."""
+    rho = torch.tensor([[1.0, 0.9], [0.9, 1.0]])
+    exact = float(
+        kl_divergence(
+            MultivariateNormal(torch.zeros(2), rho), MultivariateNormal(torch.zeros(2), torch.eye(2))
+        )
+    )
+    bound = classifier_test(correlated(1, 4000), normal(9, 4000, 2)).kl_bound
+    # 2,000 held-out samples of each: a standard error of about 0.03
+    assert 0.5 * exact < bound < exact + 0.1
+    same = classifier_test(normal(3, 2000, 2), normal(4, 2000, 2)).kl_bound
+    assert abs(same) < 0.05
+
+
+def test_the_accuracy_is_that_of_the_best_rule() -> None:
+    """Two normals two apart: the best rule is right with probability Φ(1) = 0.841."""
+    x, y = normal(1, 4000, 1) + 2, normal(2, 4000, 1)
+    found = classifier_test(x, y)
+    assert found.accuracy == pytest.approx(stats.norm.cdf(1), abs=0.03)  # 4,000 counts: 0.006
+    shuffled = classifier_test(*torch.cat([x, y])[torch.randperm(8000)].chunk(2))
+    assert shuffled.accuracy == pytest.approx(0.5, abs=0.04)  # held out: nothing to learn
+
+
+def test_a_p_value_is_never_zero_and_the_same_seed_gives_it_again() -> None:
+    x, y = normal(1, 30, 2), normal(2, 30, 2) + 50
+    assert mmd_test(x, y, num_permutations=9).p_value == 0.1
+    x, y = normal(1, 30, 2), normal(2, 40, 2) + 0.2
+    before = torch.get_rng_state()
+    assert mmd_test(x, y, seed=1) == mmd_test(x, y, seed=1)
+    assert classifier_test(x, y[:30], seed=1) == classifier_test(x, y[:30], seed=1)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_what_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"\(4, 2\) and \(4, 3\)"):
+        kolmogorov_smirnov(torch.zeros(4, 2), torch.zeros(4, 3))
+    with pytest.raises(ValueError, match="as many of each"):
+        classifier_test(normal(1, 30, 2), normal(2, 40, 2))
+    with pytest.raises(ValueError, match="at least 2 of each"):
+        mmd_test(normal(1, 1, 2), normal(2, 4, 2))
+    with pytest.raises(ValueError, match="NaN"):
+        mmd_test(normal(1, 4, 2), torch.full((4, 2), torch.nan))

@@ -1,0 +1,131 @@
+"""A likelihood strong enough to do without a code: each pixel sees the ones before it."""
+
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.distributions import Distribution, constraints
+from torch.nn import functional as F
+
+from vaebook._checks import check_count
+from vaebook.distributions.likelihoods import BernoulliLikelihood, Likelihood
+
+
+class MaskedLinear(nn.Linear):
+    """A linear layer in which some weights are held at zero.
+
+    Args:
+        mask: ones where the output may see the input.
+    """
+
+    mask: Tensor
+
+    def __init__(self, mask: Float[Tensor, "out into"]) -> None:
+        super().__init__(mask.shape[1], mask.shape[0])
+        self.register_buffer("mask", mask, persistent=False)
+
+    def forward(self, input: Float[Tensor, "*batch into"]) -> Float[Tensor, "*batch out"]:
+        """The layer's output, ``[..., out]``."""
+        return F.linear(input, self.weight * self.mask, self.bias)
+
+
+def masked_mlp(num_pixels: int, hidden: tuple[int, ...]) -> nn.Sequential:
+    """A network whose i-th output depends on inputs 0 … i − 1 only.
+
+    Every hidden unit has a number k and sees pixels 0 … k; output i sees units with k < i. Without
+    hidden layers it is a strictly lower triangular matrix.
+
+    Source:
+        Germain et al. (2015), section 3, in the order of the pixels.
+    """
+    check_count("num_pixels", num_pixels, minimum=2)
+    pixels = torch.arange(num_pixels)
+    numbers = [pixels, *(torch.arange(width) % (num_pixels - 1) for width in hidden)]
+    layers: list[nn.Module] = []
+    for before, after in pairwise(numbers):
+        layers += [MaskedLinear((before <= after[:, None]).float()), nn.ReLU()]
+    layers.append(MaskedLinear((numbers[-1] < pixels[:, None]).float()))
+    return nn.Sequential(*layers)
+
+
+class AutoregressiveImage(Distribution):
+    r"""Pixels one after the other, each given the ones before it.
+
+    .. math:: \log p(x) = \sum_i \log p(x_i \mid \text{output}_i + g_i(x_1, \dots, x_{i-1}))
+    """
+
+    arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 (the base class's way)
+
+    def __init__(
+        self, output: Float[Tensor, "*batch c h w"], pixels: Likelihood, context: nn.Module
+    ) -> None:
+        self.output, self.pixels, self.context = output, pixels, context
+        super().__init__(output.shape[:-3], output.shape[-3:], validate_args=False)
+
+    def _given(self, images: Tensor) -> Distribution:
+        seen = self.context(images.flatten(-3)).unflatten(-1, self.event_shape)
+        return self.pixels(self.output + seen)
+
+    @property
+    def mean(self) -> Tensor:
+        """Not available.
+
+        Raises:
+            NotImplementedError: always: the mean over all ways of drawing has no closed form.
+        """
+        raise NotImplementedError(
+            "an autoregressive image has no mean in closed form; draw one with sample()."
+        )
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log-probability in nats, summed over the image, ``[...]``: all pixels at once."""
+        return self._given(value).log_prob(value)
+
+    @torch.no_grad()
+    def sample(self, sample_shape=torch.Size()) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: B008
+        """Draw images pixel by pixel: as many passes through the context as there are pixels."""
+        images = self.output.new_zeros(self._extended_shape(torch.Size(sample_shape)))
+        flat = images.view(*images.shape[:-3], -1)
+        for pixel in range(flat.shape[-1]):
+            flat[..., pixel] = self._given(images).sample().flatten(-3)[..., pixel]
+        return images
+
+
+class AutoregressiveLikelihood(Likelihood):
+    """Adds to the decoder's output what the earlier pixels of the same image say.
+
+    With it p(x | z) can be a good model of images for a constant z: the code is not needed, and a
+    VAE is free to collapse (chapter 08).
+
+    Args:
+        image_shape: ``(channels, height, width)``; pixels come in that order, row by row.
+        hidden: widths of the masked network's hidden layers.
+        pixels: the likelihood of one pixel given its parameter; black-or-white by default.
+        dropout: share of the earlier pixels hidden in training, which weakens the context (Bowman
+            et al. 2016 do so with words).
+
+    Raises:
+        ValueError: if ``dropout`` is not in [0, 1).
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        *,
+        hidden: tuple[int, ...] = (256,),
+        pixels: Likelihood | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout is {dropout!r}; expected a share of at least 0, below 1.")
+        channels, height, width = image_shape
+        self.pixels = pixels if pixels is not None else BernoulliLikelihood()
+        self.context = nn.Sequential(
+            nn.Dropout(dropout), *masked_mlp(channels * height * width, hidden)
+        )
+
+    def forward(self, output: Float[Tensor, "*batch c h w"]) -> AutoregressiveImage:
+        """Images around ``output``, each pixel given the ones before it."""
+        return AutoregressiveImage(output, self.pixels, self.context)

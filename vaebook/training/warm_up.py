@@ -1,0 +1,68 @@
+"""A weight of the rate that rises in training."""
+
+from typing import Any
+
+from vaebook._checks import check_count
+from vaebook.training.callbacks import Callback, Step
+
+
+class WarmUp(Callback):
+    """Let ``model.beta`` rise from 0 to its own value, linearly and step by step.
+
+    Step k of S has the weight β k / S, with S the optimiser steps in ``num_epochs``; from there on
+    the weight is β. What is minimised at the end is the model's own loss, so compare runs with and
+    without it only if they end at one β. Validation losses of the first epochs are measured at a
+    smaller β: do not choose an epoch by them (``KeepBest``).
+
+    Args:
+        num_epochs: epochs of one rise.
+        num_cycles: rises in all; each begins again at 0.
+        hold: epochs at the full weight between two rises.
+
+    Raises:
+        ValueError: if a count is no positive integer (``hold``: at least 0); in training, if the
+            run is too short for all rises.
+
+    Source:
+        Bowman et al. (2016), section 3.1; Fu et al. (2019) for the cycles.
+    """
+
+    def __init__(self, num_epochs: int, *, num_cycles: int = 1, hold: int = 0) -> None:
+        check_count("num_epochs", num_epochs)
+        check_count("num_cycles", num_cycles)
+        check_count("hold", hold, minimum=0)
+        self.num_epochs, self.num_cycles, self.hold = num_epochs, num_cycles, hold
+        self._end: float | None = None
+
+    def share(self, step: int, steps_per_epoch: int) -> float:
+        """The share of the full weight at an optimiser step, counted from 0 over all epochs."""
+        rise = self.num_epochs * steps_per_epoch
+        cycle = rise + self.hold * steps_per_epoch
+        if step >= self.num_cycles * cycle:
+            return 1.0
+        return min(1.0, step % cycle / rise)
+
+    def before_step(self, step: Step) -> None:
+        """Set the weight of this step."""
+        if self._end is None:
+            self._end = float(step.model.beta)  # type: ignore[arg-type]
+        needed = self.num_cycles * self.num_epochs + (self.num_cycles - 1) * self.hold
+        if needed >= step.num_epochs:
+            raise ValueError(
+                f"the warm-up takes {needed} of {step.num_epochs} epochs, so the model would hardly "
+                "be trained at its own beta. Train for more epochs, or warm up for fewer."
+            )
+        step.model.beta = self._end * self.share(step.step, step.steps_per_epoch)  # type: ignore[assignment]
+
+    def after_training(self, step: Step) -> None:
+        """Give the model its own weight back."""
+        if self._end is not None:
+            step.model.beta = self._end  # type: ignore[assignment]
+
+    def state_dict(self) -> dict[str, Any]:
+        """The weight that the rise ends at; where it stands follows from the step."""
+        return {"end": self._end}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on towards the same weight."""
+        self._end = state["end"]
