@@ -27,7 +27,9 @@ def few_dogs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_prior_models, "DOG_DEEP", MLP((8,), background=0.95))
 
 
-def test_every_contestant_makes_rows(few_dogs: None) -> None:
+def test_every_contestant_makes_rows(few_dogs: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    # the judge has a test of its own, and takes seconds for pictures that are no dogs
+    monkeypatch.setattr(priors, "judge", lambda images, data: {"validity": float(len(images))})
     kept: dict[str, torch.Tensor] = {}
     frame = pd.DataFrame(priors.run(0, num_images=6, pictures=kept)).set_index("model")
     # the letters draw in two ways, and three models get a mixture afterwards
@@ -45,7 +47,7 @@ def test_every_contestant_makes_rows(few_dogs: None) -> None:
     gap = frame["neg_elbo"] - frame["distortion"] - frame["rate"]
     # nats of a few hundred in float32, averaged over 24 dogs
     assert gap[defined].abs().max() < 1e-2
-    assert frame["validity"].between(0, 1).all()
+    assert (frame["validity"] == 6).all()
     assert (frame["seconds"] > 0).all()
 
 
