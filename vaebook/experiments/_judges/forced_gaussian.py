@@ -1,0 +1,48 @@
+"""C3: the KL term forces the learned latent space to be Gaussian."""
+
+from pathlib import Path
+
+from vaebook.experiments._judges._verdict import Outcome, Verdict
+from vaebook.experiments._recorded import load_recorded, summarise
+
+LEVEL = 0.01  # of the three tests together
+ACCURACY = 0.55  # of the classifier: beyond it a difference is called large
+SHARE = 0.1  # of the rate that may be KL(aggregate ‖ prior)
+
+
+def forced_gaussian(folder: Path | None) -> Verdict:
+    """Read the record and apply the rule that stands beside the claim."""
+    record = load_recorded("beta_sweep", folder)
+    record["p"] = 3 * record[["ks_p", "classifier_p", "mmd_p"]].min(axis=1)
+    record["rejected"] = (record["p"] < LEVEL).astype(float)
+    record["share"] = record["aggregate_kl"] / record["train_rate"]
+    values = ["train_rate", "aggregate_kl", "accuracy", "share", "rejected"]
+    found = summarise(record, ["beta"], values).set_index(["value", "beta"])
+    rate = found.loc["train_rate", "mean"]
+    tried = rate.index[rate > 1.0]
+    rejected, accuracy, share = (found.loc[v].loc[tried] for v in ("rejected", "accuracy", "share"))
+    gaussian = (rejected["mean"] <= 0.2) & (share["high"] < SHARE)
+    different = (rejected["mean"] == 1.0) & ((accuracy["low"] > ACCURACY) | (share["low"] > SHARE))
+    outcome: Outcome = "holds in part"
+    if gaussian.all():
+        outcome = "holds"
+    elif different.all():
+        outcome = "does not hold"
+
+    def plus_minus(value: str, beta: float, digits: int) -> str:
+        row = found.loc[(value, beta)]
+        return f"{row['mean']:.{digits}f} ± {row['mean'] - row['low']:.{digits}f}"
+
+    at_one = min(tried, key=lambda beta: abs(beta - 1.0))
+    last = max(tried)
+    evidence = (
+        f"At β = {at_one:g} the codes of all training dogs together are "
+        f"{plus_minus('aggregate_kl', at_one, 1)} nats from N(0, I), of a rate of "
+        f"{plus_minus('train_rate', at_one, 1)}, and a classifier tells codes of held-out dogs "
+        f"from N(0, I) in {plus_minus('accuracy', at_one, 2)} of cases; at β = {last:g}, the "
+        f"largest with a rate above 1 nat, it is {plus_minus('aggregate_kl', last, 2)} of "
+        f"{plus_minus('train_rate', last, 2)} nats and {plus_minus('accuracy', last, 2)}. "
+        f"The codes pass as Gaussian at {int(gaussian.sum())} of {len(tried)} weights, and are "
+        f"clearly something else at {int(different.sum())}."
+    )
+    return Verdict(outcome, evidence)
