@@ -219,7 +219,9 @@ def test_large_concentrations_in_single_precision() -> None:
 
 
 def test_the_family_of_posteriors_stays_finite() -> None:
-    wild = 50 * torch.randn(50, 4, generator=torch.Generator().manual_seed(0))
+    at_prior = POSTERIORS["power spherical"].build(torch.full((1, 3), 1e-6), 3)
+    assert kl(at_prior, HypersphericalUniform(3)).item() == pytest.approx(0, abs=1e-5)
+    wild = 50 * torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
     wild.requires_grad_()
     q = POSTERIORS["power spherical"].build(wild, 3)
     with seeded(0):

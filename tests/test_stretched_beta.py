@@ -153,8 +153,11 @@ def test_values_at_and_beyond_the_edges() -> None:
 
 def test_the_family_contains_the_prior_and_stays_finite() -> None:
     family = POSTERIORS["beta"]
-    q = family.build(torch.full((1, 6), -60.0), 3)
+    q = family.build(torch.zeros(1, 6), 3)
     close(kl(q, unit_uniform(3)), torch.zeros(1), rtol=0, atol=1e-5)
+    tilted = family.build(torch.tensor([[0.7, -2.0, 0.0, 1.0, 1.0, 1.0]]), 3)
+    share = (tilted.mean / HALF_WIDTH + 1) / 2
+    close(share, torch.sigmoid(torch.tensor([[0.7, -2.0, 0.0]])))
     wild = 100 * torch.randn(50, 6, generator=torch.Generator().manual_seed(0))
     wild.requires_grad_()
     q = family.build(wild, 3)

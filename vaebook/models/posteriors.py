@@ -14,11 +14,8 @@ from vaebook.distributions import DiagonalGaussian, PowerSpherical, StretchedBet
 from vaebook.distributions.fixed_priors import HALF_WIDTH
 
 PosteriorFamily = Literal["diagonal", "full", "laplace", "beta", "power spherical"]
-# Concentrations are exponentials of the encoder's output, which stops to count at this value:
-# about 440,000, a standard deviation of 1/400 of a unit of the code.
-MAX_LOG_CONCENTRATION = 13.0
-START_BETA = 10.0
-START_SPHERICAL = 10.0
+# Bounds of the logarithms of a Beta distribution's parameters, from 0.05 to 440,000.
+LOG_BETA_PARAMETERS = (-3.0, 13.0)
 SOFTPLUS_AT_ONE = math.log(math.expm1(1.0))
 
 
@@ -50,28 +47,30 @@ def _laplace(output: Float[Tensor, "n w"], latent_dim: int) -> Independent:
     return Independent(base, 1, validate_args=False)
 
 
-def _concentration(output: Tensor, start: float) -> Tensor:
-    """exp of the output, but for its scale: an output of 0 gives ``start``."""
-    return (output + math.log(start)).clamp(max=MAX_LOG_CONCENTRATION).exp()
-
-
 def _beta(output: Float[Tensor, "n w"], latent_dim: int) -> StretchedBeta:
-    """On the box of ``unit_uniform``: a mode m in [0, 1] and a concentration κ, then stretched.
+    """On the box of ``unit_uniform``: α = exp(c + a/2) and β = exp(c − a/2), then stretched.
 
-    α = 1 + κ m and β = 1 + κ (1 − m) make one hump and a finite density everywhere. At κ = 0 the
-    posterior is the uniform prior itself, so that a number which says nothing costs nothing.
+    Before the stretch the mean is sigmoid(a), and c is a log-concentration. An output of 0 gives
+    the uniform prior itself, and there the mean still moves with a. That matters: where a
+    concentration that falls to 0 takes the mean's gradient with it, posteriors fall back to the
+    prior in the first epochs and stay there.
     """
-    mode = torch.sigmoid(output[:, :latent_dim])
-    concentration = _concentration(output[:, latent_dim:], START_BETA)
+    tilt, concentration = output[:, :latent_dim] / 2, output[:, latent_dim:]
+    alpha = (concentration + tilt).clamp(*LOG_BETA_PARAMETERS).exp()
+    beta = (concentration - tilt).clamp(*LOG_BETA_PARAMETERS).exp()
     side = output.new_full((latent_dim,), HALF_WIDTH)
-    return StretchedBeta(1 + concentration * mode, 1 + concentration * (1 - mode), -side, side)
+    return StretchedBeta(alpha, beta, -side, side)
 
 
 def _power_spherical(output: Float[Tensor, "n w"], latent_dim: int) -> PowerSpherical:
-    """A direction and one concentration for the whole picture."""
-    direction = F.normalize(output[:, :latent_dim], dim=-1)
-    start = START_SPHERICAL * latent_dim
-    return PowerSpherical(direction, _concentration(output[:, latent_dim], start))
+    """The direction of a vector v, with one concentration κ = d (‖v‖ + ‖v‖²) for the picture.
+
+    At v = 0 it is the uniform prior, and the mean still moves with v, for the reason given for
+    the Beta family.
+    """
+    length = torch.linalg.vector_norm(output, dim=-1)
+    direction = F.normalize(output, dim=-1)
+    return PowerSpherical(direction, latent_dim * (length + length**2))
 
 
 POSTERIORS: dict[str, PosteriorPlan] = {
@@ -79,5 +78,5 @@ POSTERIORS: dict[str, PosteriorPlan] = {
     "full": PosteriorPlan(lambda d: d + d * (d + 1) // 2, _full),
     "laplace": PosteriorPlan(lambda d: 2 * d, _laplace),
     "beta": PosteriorPlan(lambda d: 2 * d, _beta),
-    "power spherical": PosteriorPlan(lambda d: d + 1, _power_spherical),
+    "power spherical": PosteriorPlan(lambda d: d, _power_spherical),
 }
