@@ -1,6 +1,12 @@
 """Distributions over codes and images: Gaussians, their KL divergences, likelihoods, priors."""
 
 from vaebook.distributions.autoregressive import AutoregressiveLikelihood
+from vaebook.distributions.conventions import (
+    CONVENTIONS,
+    LossConvention,
+    LossTranslation,
+    translate_loss,
+)
 from vaebook.distributions.discrepancy import kernel_matrix, mmd
 from vaebook.distributions.divergences import (
     MonteCarlo,
@@ -28,6 +34,13 @@ from vaebook.distributions.gradients import (
     pathwise_gradient,
     score_function_gradient,
 )
+from vaebook.distributions.grey_pixels import (
+    ContinuousBernoulliLikelihood,
+    PixelGaussianLikelihood,
+    PredictedGaussianLikelihood,
+    grey_level_log_prob,
+    optimal_sigma,
+)
 from vaebook.distributions.laplace_pixels import LaplaceLikelihood
 from vaebook.distributions.learned_priors import (
     FlowPrior,
@@ -50,10 +63,12 @@ from vaebook.distributions.spherical import HypersphericalUniform, PowerSpherica
 from vaebook.distributions.stretched_beta import StretchedBeta
 
 __all__ = [
-    "AutoregressiveLikelihood",
+    "CONVENTIONS",
     "AutoregressiveLetters",
+    "AutoregressiveLikelihood",
     "BernoulliLikelihood",
     "BoxCorners",
+    "ContinuousBernoulliLikelihood",
     "DiagonalGaussian",
     "DiscretizedLogisticLikelihood",
     "FlowDistribution",
@@ -65,10 +80,14 @@ __all__ = [
     "LearnedGaussianPrior",
     "LetterNetwork",
     "Likelihood",
+    "LossConvention",
+    "LossTranslation",
     "Mixture",
     "MixturePrior",
     "MonteCarlo",
+    "PixelGaussianLikelihood",
     "PowerSpherical",
+    "PredictedGaussianLikelihood",
     "Prior",
     "SampleGradients",
     "SplineFlow",
@@ -84,16 +103,19 @@ __all__ = [
     "gaussian_kl_diagonal",
     "gaussian_kl_full",
     "gaussian_kl_quadrature",
+    "grey_level_log_prob",
     "kernel_matrix",
     "kl",
     "leave_one_out",
     "mmd",
     "monte_carlo_kl",
+    "optimal_sigma",
     "pathwise_gradient",
     "quadrature_kl",
     "reparameterise",
     "score_function_gradient",
     "standard_normal",
+    "translate_loss",
     "unit_laplace",
     "unit_uniform",
 ]

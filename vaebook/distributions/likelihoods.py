@@ -25,6 +25,8 @@ class Likelihood(nn.Module, ABC):
     at the end of the decoder belongs to the likelihood, so the decoder itself ends linearly.
     """
 
+    outputs_per_channel = 1  # channels that the decoder must give for each channel of the image
+
     @abstractmethod
     def forward(self, output: Float[Tensor, "*batch c h w"]) -> Distribution:
         """The distribution p(x | z) over images that ``output`` stands for."""

@@ -36,8 +36,10 @@ class Autoencoder(nn.Module):
         self.latent_dim = latent_dim
         self.network = network if network is not None else MLP()
         self.encoder = self.network.encoder(image_shape, latent_dim)
-        self.decoder = self.network.decoder(latent_dim, image_shape)
         self.likelihood = likelihood if likelihood is not None else GaussianLikelihood()
+        channels, height, width = image_shape
+        outputs = (channels * self.likelihood.outputs_per_channel, height, width)
+        self.decoder = self.network.decoder(latent_dim, outputs)
 
     def encode(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
         """The code of each image."""

@@ -102,8 +102,10 @@ class VAE(nn.Module):
         self.network = network if network is not None else MLP()
         num_outputs = POSTERIORS[posterior].num_outputs(latent_dim)
         self.encoder = self.network.encoder(image_shape, num_outputs)
-        self.decoder = self.network.decoder(latent_dim, image_shape)
         self.likelihood = likelihood if likelihood is not None else GaussianLikelihood()
+        channels, height, width = image_shape
+        outputs = (channels * self.likelihood.outputs_per_channel, height, width)
+        self.decoder = self.network.decoder(latent_dim, outputs)
         self._prior = prior
         self._zeros: Tensor
         self.register_buffer("_zeros", torch.zeros(latent_dim), persistent=False)
@@ -126,7 +128,7 @@ class VAE(nn.Module):
         """p(x | z) for each code, a distribution over images."""
         flat = codes.reshape(-1, self.latent_dim)
         output = self.decoder(flat)
-        return self.likelihood(output.reshape(*codes.shape[:-1], *self.image_shape))
+        return self.likelihood(output.reshape(*codes.shape[:-1], *output.shape[1:]))
 
     def elbo(self, images: Float[Tensor, "n c h w"], *, num_samples: int = 1) -> Elbo:
         """The evidence lower bound of each image, estimated from samples of q(z | x).

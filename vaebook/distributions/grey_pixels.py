@@ -1,0 +1,183 @@
+"""Likelihoods for grey pixels beyond one σ for all: continuous Bernoulli, and σ for each pixel."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.distributions import ContinuousBernoulli, Distribution, Independent, Normal
+
+from vaebook._checks import check_images, check_positive, check_same_shape
+from vaebook.distributions.likelihoods import IMAGE_DIMS, Likelihood
+
+
+class ContinuousBernoulliLikelihood(Likelihood):
+    r"""The cross-entropy of grey pixels, made a likelihood by its missing constant.
+
+    .. math:: p(x) = C(\lambda)\, \lambda^x (1 - \lambda)^{1 - x}, \qquad
+              C(\lambda) = \frac{2 \operatorname{artanh}(1 - 2\lambda)}{1 - 2\lambda}, \qquad
+              \lambda = \operatorname{sigmoid}(\text{output})
+
+    ``mean`` is the mean of that density, which is nearer to ½ than λ: the picture to show is not
+    the sigmoid of the output.
+
+    Source:
+        Loaiza-Ganem & Cunningham (2019), eqs 6 to 8; the density is torch's.
+    """
+
+    def forward(self, output: Float[Tensor, "*batch c h w"]) -> Independent:
+        """Continuous Bernoulli pixels with logits ``output``."""
+        base = ContinuousBernoulli(logits=output, validate_args=False)
+        return Independent(base, 3, validate_args=False)
+
+
+class PixelGaussianLikelihood(Likelihood):
+    """Gaussian pixels with a learned σ for each place in the picture, the same for all pictures.
+
+    A place that never varies, such as an empty corner, would drive its σ to 0 and the loss to −∞:
+    hence the floor.
+
+    Args:
+        image_shape: ``(channels, height, width)``.
+        initial_sigma: where every σ starts, above ``floor``.
+        floor: the smallest σ that is allowed, above 0; the default is one grey level of 256.
+
+    Source:
+        Chapter 07, equation 7.9.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        initial_sigma: float = 0.1,
+        *,
+        floor: float = 1 / 255,
+    ) -> None:
+        super().__init__()
+        _check_floor(initial_sigma, floor)
+        self.floor = floor
+        start = torch.full(tuple(image_shape), math.log(initial_sigma))
+        self.log_sigma = nn.Parameter(start)
+
+    def forward(self, output: Float[Tensor, "*batch c h w"]) -> Independent:
+        """Gaussian pixels around ``sigmoid(output)``."""
+        log_sigma = self.log_sigma.clamp(min=math.log(self.floor))
+        return _gaussian_pixels(torch.sigmoid(output), log_sigma.exp())
+
+
+class PredictedGaussianLikelihood(Likelihood):
+    """Gaussian pixels whose decoder gives a mean and a σ for each pixel of each picture.
+
+    The decoder has twice the channels: first the means' logits, then log σ. Without a floor the
+    likelihood has no maximum: a pixel that is predicted exactly may claim any density.
+
+    Args:
+        initial_sigma: σ where the decoder's second output is 0, above ``floor``.
+        floor: the smallest σ that is allowed, above 0; the default is one grey level of 256.
+
+    Source:
+        Chapter 07, equation 7.9.
+    """
+
+    outputs_per_channel = 2
+
+    def __init__(self, initial_sigma: float = 0.1, *, floor: float = 1 / 255) -> None:
+        super().__init__()
+        _check_floor(initial_sigma, floor)
+        self.initial_sigma, self.floor = initial_sigma, floor
+
+    def forward(self, output: Float[Tensor, "*batch c2 h w"]) -> Independent:
+        """Gaussian pixels around the sigmoid of the first half of the channels."""
+        logits, spread = output.chunk(2, dim=-3)
+        sigma = self.initial_sigma * torch.exp(spread)
+        return _gaussian_pixels(torch.sigmoid(logits), sigma.clamp(min=self.floor))
+
+
+def _check_floor(initial_sigma: float, floor: float) -> None:
+    check_positive("initial_sigma", initial_sigma)
+    check_positive("floor", floor)
+    if initial_sigma <= floor:
+        raise ValueError(
+            f"initial_sigma is {initial_sigma} and floor {floor}; expected to start above the "
+            "floor, below which no gradient reaches σ."
+        )
+
+
+def _gaussian_pixels(mean: Tensor, sigma: Tensor) -> Independent:
+    base = Normal(mean, sigma.expand_as(mean), validate_args=False)
+    return Independent(base, 3, validate_args=False)
+
+
+def optimal_sigma(
+    images: Float[Tensor, "n c h w"],
+    means: Float[Tensor, "n c h w"],
+    *,
+    per_pixel: bool = False,
+) -> Float[Tensor, "*pixel"]:
+    r"""The σ of Gaussian pixels that makes the images most probable: the root of the MSE.
+
+    .. math:: \sigma_*^2 = \frac{1}{nM} \sum_{n,i} (x_{ni} - m_{ni})^2
+
+    Args:
+        images: what was to be described.
+        means: the decoder's means, one for each image.
+        per_pixel: one σ for each place in the picture, ``[c, h, w]``; by default one for all.
+
+    Raises:
+        ValueError: if the shapes differ or the images are none.
+
+    Source:
+        Rybkin, Daniilidis & Levine (2021), eq. 7; chapter 07, equation 7.8.
+    """
+    check_images(images)
+    check_same_shape(images=images, means=means)
+    squares = (images - means).square()
+    return (squares.mean(0) if per_pixel else squares.mean()).sqrt()
+
+
+def grey_level_log_prob(
+    pixels: Distribution, images: Float[Tensor, "n c h w"], *, levels: int = 256
+) -> Float[Tensor, "*batch n"]:
+    r"""Log-probability of the grey *levels* under a density of pixels, in nats per image.
+
+    .. math:: \log P(x) = \sum_i \log \bigl[F_i(x_i + \tfrac h2) - F_i(x_i - \tfrac h2)\bigr],
+              \qquad h = \frac{1}{\text{levels} - 1}
+
+    The lowest and the highest level take all the mass beyond them. These are probabilities, so
+    that any two likelihoods compare, and −log₂ P is a code length.
+
+    Args:
+        pixels: independent pixels whose base distribution has a ``cdf``, event shape [c, h, w].
+        images: pixels on the grid 0, h, …, 1.
+        levels: number of grey levels.
+
+    Raises:
+        ValueError: if pixels are off the grid, or the distribution has no ``cdf``.
+    """
+    check_images(images)
+    steps = levels - 1
+    if (images * steps - torch.round(images * steps)).abs().max() > 1e-3:
+        raise ValueError(
+            f"some pixels are no multiple of 1/{steps}; expected {levels} grey levels. Round the "
+            f"images: torch.round(x * {steps}) / {steps}."
+        )
+    base = getattr(pixels, "base_dist", None)
+    if base is None:
+        raise ValueError(
+            f"{type(pixels).__name__} has no base_dist; expected independent pixels with a cdf. "
+            "Wrap them in torch.distributions.Independent(…, 3)."
+        )
+    half = 0.5 / steps
+    lower = base.cdf((images - half).clamp(0, 1)) if _is_bounded(base) else base.cdf(images - half)
+    upper = base.cdf((images + half).clamp(0, 1)) if _is_bounded(base) else base.cdf(images + half)
+    lower = torch.where(images < half, 0.0, lower.double())
+    upper = torch.where(images > 1 - half, 1.0, upper.double())
+    # Where both ends round to the same number, the density at the centre times h is finite.
+    narrow = base.log_prob(images).double() - math.log(steps)
+    mass = upper - lower
+    log_mass = torch.where(mass > 1e-6, mass.clamp(min=1e-30).log(), narrow)
+    return log_mass.sum(IMAGE_DIMS)
+
+
+def _is_bounded(base: Distribution) -> bool:
+    return isinstance(base, ContinuousBernoulli)
