@@ -44,8 +44,8 @@ def kernel_matrix(
             f"samples have shapes {tuple(x.shape)} and {tuple(y.shape)}; expected [n, d] and "
             "[m, d], one row for each sample."
         )
-    check_finite("x", x)
-    check_finite("y", y)
+    check_finite("the first set of samples", x)
+    check_finite("the second set of samples", y)
     if kernel not in ("imq", "rbf"):
         raise ValueError(f"kernel is {kernel!r}; expected 'imq' or 'rbf'.")
     if not scales:

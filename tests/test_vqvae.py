@@ -1,0 +1,189 @@
+"""The VQ-VAE: nearest letters, straight-through gradients, the codebook's k-means, its bound."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.distributions import Categorical, Independent
+
+from tests.properties import normal, uniform
+from vaebook.distributions import GaussianLikelihood, fit_letters
+from vaebook.models import MLP, VQVAE, Codebook
+from vaebook.training import fit, load_weights, save_weights, seeded
+
+close = torch.testing.assert_close
+SHAPE = (1, 4, 4)
+
+
+def small(**options) -> VQVAE:
+    settings = {"num_letters": 3, "codebook_size": 4, "letter_dim": 2} | options
+    with seeded(0):
+        return VQVAE(
+            SHAPE, network=MLP((8,), activation="tanh"), likelihood=GaussianLikelihood(0.3),
+            **settings,
+        )  # fmt: skip
+
+
+def images(seed: int = 0, n: int = 6) -> torch.Tensor:
+    return uniform(seed, n, *SHAPE).float()
+
+
+# --- the codebook -------------------------------------------------------------------------------
+
+
+def book(**options) -> Codebook:
+    with seeded(1):
+        return Codebook(5, 3, **options).eval()
+
+
+def test_a_letter_is_the_nearest_vector() -> None:
+    codebook, inputs = book(), normal(0, 7, 2, 3).float()
+    quantised = codebook(inputs)
+    distances = ((inputs.numpy()[..., None, :] - codebook.vectors.numpy()) ** 2).sum(-1)
+    np.testing.assert_array_equal(quantised.letters, distances.argmin(-1))
+    close(quantised.vectors, codebook.vectors[quantised.letters])
+    np.testing.assert_allclose(quantised.commitment, distances.min(-1), rtol=1e-5)
+
+
+def test_the_gradient_passes_straight_through() -> None:
+    inputs = normal(0, 7, 3).float().requires_grad_()
+    weights = normal(1, 7, 3).float()
+    (book()(inputs).vectors * weights).sum().backward()
+    close(inputs.grad, weights)
+
+
+def test_the_commitment_pulls_the_inputs_to_their_letters() -> None:
+    codebook, inputs = book(), normal(0, 7, 3).float().requires_grad_()
+    quantised = codebook(inputs)
+    quantised.commitment.sum().backward()
+    close(inputs.grad, 2 * (inputs - codebook.vectors[quantised.letters]).detach())
+
+
+def test_in_evaluation_the_codebook_rests_and_in_training_it_follows() -> None:
+    codebook, inputs = book(), normal(0, 50, 3).float()
+    before = codebook.vectors.clone()
+    codebook(inputs)
+    assert torch.equal(codebook.vectors, before)
+    codebook.train()(inputs)
+    assert not torch.equal(codebook.vectors, before)
+    assert not codebook.vectors.requires_grad
+
+
+def test_it_follows_the_means_of_its_inputs() -> None:
+    """One step without memory is one step of k-means."""
+    codebook, inputs = book(decay=0.0, least_share=0.0).train(), normal(0, 200, 3).float()
+    letters = codebook.nearest(inputs)
+    assert len(letters.unique()) == 5
+    codebook(inputs)
+    means = torch.stack([inputs[letters == k].mean(0) for k in range(5)])
+    close(codebook.vectors, means)
+
+
+def test_it_finds_the_clusters() -> None:
+    """Four clumps, five letters that all start in one place: idle letters are put to use."""
+    centres = torch.tensor([[4.0, 0.0], [-4.0, 0.0], [0.0, 4.0], [0.0, -4.0]])
+    with seeded(0):
+        codebook = Codebook(5, 2, decay=0.9)
+        codebook.vectors = torch.full((5, 2), 50.0) + 0.01 * torch.randn(5, 2)
+        for _ in range(300):
+            inputs = centres[torch.randint(4, (64,))] + 0.1 * torch.randn(64, 2)
+            codebook(inputs)
+    distance = torch.cdist(centres, codebook.vectors).amin(1)
+    assert (distance < 0.15).all()
+    shares = torch.bincount(codebook.nearest(inputs), minlength=5)
+    assert (shares > 0).all(), "no letter is dead"
+
+
+def test_wrong_codebooks_are_refused() -> None:
+    with pytest.raises(ValueError, match="num_vectors is 1"):
+        Codebook(1, 2)
+    with pytest.raises(ValueError, match="vector_dim is 0"):
+        Codebook(4, 0)
+    for decay in (1.0, -0.1, math.nan):
+        with pytest.raises(ValueError, match="decay is"):
+            Codebook(4, 2, decay=decay)
+
+
+# --- the model ----------------------------------------------------------------------------------
+
+
+def test_the_loss_in_parts() -> None:
+    model, pictures = small(commitment=0.7).eval(), images()
+    inputs = model.encoder(pictures).unflatten(1, (3, 2))
+    vectors = model.codebook.vectors[model.encode(pictures)]
+    output = model.decoder(vectors.flatten(1))
+    distortion = -model.likelihood(output).log_prob(pictures)
+    commitment = ((inputs - vectors) ** 2).sum((1, 2))
+    close(model.loss(pictures), distortion + 0.7 * commitment)
+
+
+def test_the_encoder_learns_from_the_pictures() -> None:
+    """Without the straight-through step the distortion would not reach it."""
+    model = small(commitment=0.0)
+    model.loss(images()).sum().backward()
+    for parameter in model.encoder.parameters():
+        assert parameter.grad is not None
+        assert parameter.grad.abs().sum() > 0
+
+
+def test_it_trains_saves_and_samples(tmp_path) -> None:
+    model, pictures = small(), images(n=60)
+    history = fit(model, pictures, num_epochs=40, batch_size=20, lr=1e-2, progress=False)
+    assert history["loss"][-1] < history["loss"][0] - 0.5
+    assert len(model.encode(pictures).unique()) == 4, "all letters are used"
+    save_weights(model, tmp_path / "weights.safetensors")
+    again = small()
+    load_weights(again, tmp_path / "weights.safetensors")
+    assert torch.equal(again.encode(pictures), model.encode(pictures))
+    prior = fit_letters(model.encode(pictures), model.codebook_size)
+    with seeded(2):
+        words = prior.sample((7,))
+    close(model.sample(7, prior=prior, seed=2), model.decode(words).detach())
+    assert torch.equal(model.sample(7, seed=2), model.sample(7, seed=2))
+    assert not torch.equal(model.sample(7, seed=2), model.sample(7, seed=3))
+    close(model.reconstruct(pictures), model.decode(model.encode(pictures)))
+
+
+def test_training_follows_the_seed() -> None:
+    models = [small(), small()]
+    for model in models:
+        fit(model, images(n=30), num_epochs=3, batch_size=10, seed=4, progress=False)
+    assert torch.equal(models[0].codebook.vectors, models[1].codebook.vectors)
+
+
+def test_the_bound_against_the_sum_over_all_words() -> None:
+    """Three letters of four: 64 words, so p(x) can be summed."""
+    model, pictures = small().double(), images().double()
+    with seeded(0):
+        prior = Independent(Categorical(logits=torch.randn(3, 4).double()), 1)
+    words = torch.cartesian_prod(*[torch.arange(4)] * 3)
+    output = model.decoder(model.codebook.vectors[words].flatten(1))
+    likelihood = model.likelihood(output[:, None]).log_prob(pictures)  # [64, n]
+    for given in (prior, None):
+        log_prior = given.log_prob(words) if given else torch.full((64,), -3 * math.log(4)).double()
+        log_evidence = torch.logsumexp(likelihood + log_prior[:, None], 0)
+        terms = model.elbo(pictures, prior=given)
+        assert (terms.elbo <= log_evidence + 1e-9).all()
+        close(terms.elbo, -(terms.distortion + terms.rate))
+        chosen = (words[None] == model.encode(pictures)[:, None]).all(-1).int().argmax(1)
+        rows = torch.arange(6)
+        close(terms.elbo, (likelihood + log_prior[:, None])[chosen, rows])
+    assert model.elbo(pictures).rate[0].item() == pytest.approx(model.uniform_rate)
+    assert model.uniform_rate == pytest.approx(3 * math.log(4))
+
+
+def test_wrong_use_says_what_to_do() -> None:
+    model = small()
+    with pytest.raises(ValueError, match=r"expected whole numbers \(torch.long\) \[n, 3\]"):
+        model.decode(torch.zeros(2, 3))
+    with pytest.raises(ValueError, match=r"letters lie in \[0, 4\]; expected 0 to 3"):
+        model.decode(torch.tensor([[0, 4, 0]]))
+    with pytest.raises(ValueError, match="Fit one with fit_letters"):
+        model.sample(2, prior=Independent(Categorical(logits=torch.zeros(2, 4)), 1))
+    with pytest.raises(ValueError, match="Divide bytes by 255"):
+        model.loss(255 * images())
+    with pytest.raises(ValueError, match="commitment is -1"):
+        small(commitment=-1)
+    with pytest.raises(ValueError, match="num_letters is 0"):
+        small(num_letters=0)
