@@ -50,9 +50,6 @@ MODELS: dict[str, Build] = {
     "normal at 3": lambda data: vae(data, prior=normal_at(3.0)),
     "normal, full posterior": lambda data: vae(data, posterior="full"),
     "learned normal": lambda data: vae(data, prior=LearnedGaussianPrior(D)),
-    "learned normal, full": lambda data: vae(
-        data, prior=LearnedGaussianPrior(D, covariance="full")
-    ),
     "Laplace": lambda data: vae(data, prior=unit_laplace(D)),
     "uniform": lambda data: vae(data, prior=unit_uniform(D), posterior="beta"),
     "sphere": lambda data: vae(data, prior=HypersphericalUniform(D), posterior="power spherical"),

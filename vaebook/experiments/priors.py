@@ -179,7 +179,7 @@ def run(
     seed: int,
     *,
     models: tuple[str, ...] = tuple(MODELS),
-    num_epochs: int = 14,
+    num_epochs: int = 12,
     num_images: int = 100,
     pictures: dict[str, Tensor] | None = None,
 ) -> list[dict[str, Any]]:
