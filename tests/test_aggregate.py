@@ -136,7 +136,9 @@ def test_codes_of_the_aggregate_come_evenly_from_all_pictures() -> None:
     assert torch.bincount(pictures).tolist() == [3] * 10
     deviation = (codes[:, 0] - 100 * pictures).numpy()
     assert stats.kstest(deviation, "norm").pvalue > 0.001
-    assert torch.equal(codes, draw_aggregate(DiagonalGaussian(mu, torch.zeros_like(mu)), 30, seed=3))
+    assert torch.equal(
+        codes, draw_aggregate(DiagonalGaussian(mu, torch.zeros_like(mu)), 30, seed=3)
+    )
 
 
 def test_another_prior() -> None:

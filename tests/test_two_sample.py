@@ -60,7 +60,8 @@ def test_the_classifiers_bound_is_below_the_divergence_and_not_far() -> None:
     rho = torch.tensor([[1.0, 0.9], [0.9, 1.0]])
     exact = float(
         kl_divergence(
-            MultivariateNormal(torch.zeros(2), rho), MultivariateNormal(torch.zeros(2), torch.eye(2))
+            MultivariateNormal(torch.zeros(2), rho),
+            MultivariateNormal(torch.zeros(2), torch.eye(2)),
         )
     )
     bound = classifier_test(correlated(1, 4000), normal(9, 4000, 2)).kl_bound
@@ -98,3 +99,11 @@ def test_what_is_refused() -> None:
         mmd_test(normal(1, 1, 2), normal(2, 4, 2))
     with pytest.raises(ValueError, match="NaN"):
         mmd_test(normal(1, 4, 2), torch.full((4, 2), torch.nan))
+
+
+def test_what_is_learned_by_heart_does_not_count() -> None:
+    """Few samples of many numbers: the training half is learned, the other half is not."""
+    right = [
+        classifier_test(normal(2 * k, 60, 40), normal(2 * k + 1, 60, 40)).accuracy for k in range(6)
+    ]
+    assert 0.38 < np.mean(right) < 0.62  # 360 coins: a standard deviation of 0.026

@@ -2,4 +2,152 @@
 
 from tests.mistakes.planting import Mistake
 
-LATENTS: tuple[Mistake, ...] = ()
+AGGREGATE = "vaebook/metrics/aggregate.py"
+TWO_SAMPLE = "vaebook/metrics/two_sample.py"
+WARM_UP = "vaebook/training/warm_up.py"
+AUTOREGRESSIVE = "vaebook/distributions/autoregressive.py"
+VAE = "vaebook/models/vae.py"
+
+LATENTS: tuple[Mistake, ...] = (
+    Mistake(
+        "aggregate-mean-of-logs",
+        "Average log q(z | x_i) over the pictures in place of q(z | x_i): a log is not linear.",
+        AGGREGATE,
+        "joint.append(torch.logsumexp(log_each.sum(-1), 1))",
+        "joint.append(log_each.sum(-1).mean(1) + math.log(num_pictures))",
+        ("tests/test_aggregate.py::test_the_aggregate_is_the_mixture_of_torch_in_every_block",),
+    ),
+    Mistake(
+        "aggregate-logsumexp-per-dimension",
+        "Sum over pictures in each dimension and add up: the dimensions' product, not the mixture.",
+        AGGREGATE,
+        "joint.append(torch.logsumexp(log_each.sum(-1), 1))",
+        "joint.append(torch.logsumexp(log_each, 1).sum(-1))",
+        ("tests/test_aggregate.py::test_the_aggregate_is_the_mixture_of_torch_in_every_block",),
+    ),
+    Mistake(
+        "aggregate-without-log-n",
+        "Forget to divide the sum of densities by their number: log N nats too many.",
+        AGGREGATE,
+        "return torch.cat(joint) - math.log(num_pictures), ",
+        "return torch.cat(joint), ",
+        ("tests/test_aggregate.py::test_two_far_pictures_are_told_apart_by_one_bit",),
+    ),
+    Mistake(
+        "aggregate-without-its-own-picture",
+        "Leave the picture that made the code out of the mixture: no longer q(z).",
+        AGGREGATE,
+        "log_q, log_q_each = _log_mixture(posterior, codes, each=True)",
+        "log_q, log_q_each = _log_mixture(posterior, codes.roll(1, 0), each=True)",
+        ("tests/test_aggregate.py::test_it_is_at_most_log_n_and_gets_there",),
+    ),
+    Mistake(
+        "aggregate-log-var-without-its-inverse",
+        "Multiply squared distances by the variance in place of dividing.",
+        AGGREGATE,
+        "inverse = torch.exp(-posterior.log_var)",
+        "inverse = torch.exp(posterior.log_var)",
+        ("tests/test_aggregate.py::test_the_aggregate_is_the_mixture_of_torch_in_every_block",),
+    ),
+    Mistake(
+        "information-with-its-sign-flipped",
+        "Report log q(z) − log q(z | x): a mutual information below zero.",
+        AGGREGATE,
+        "log_ratio = (own.log_prob(codes) - log_q).double()",
+        "log_ratio = (log_q - own.log_prob(codes)).double()",
+        ("tests/test_aggregate.py::test_two_far_pictures_are_told_apart_by_one_bit",),
+    ),
+    Mistake(
+        "information-from-a-minibatch",
+        "Take the mixture over the pictures whose codes were drawn: bounded by log of their number.",
+        AGGREGATE,
+        "log_q, log_q_each = _log_mixture(posterior, codes, each=True)",
+        "log_q, log_q_each = _log_mixture(own, codes, each=True)",
+        ("tests/test_aggregate.py::test_many_pictures_of_a_gaussian_aggregate",),
+    ),
+    Mistake(
+        "warm-up-by-epoch",
+        "Count epochs for steps: the weight jumps once an epoch.",
+        WARM_UP,
+        "self.share(step.step, step.steps_per_epoch)",
+        "self.share(step.epoch * step.steps_per_epoch, step.steps_per_epoch)",
+        ("tests/test_warm_up.py::test_it_rises_by_the_step_and_ends_at_the_models_own_weight",),
+    ),
+    Mistake(
+        "warm-up-that-never-ends",
+        "Divide by a number of steps that is never reached: the model is trained at a smaller beta.",
+        WARM_UP,
+        "return min(1.0, step % cycle / rise)",
+        "return min(1.0, step % cycle / rise) / 2",
+        ("tests/test_warm_up.py::test_cycles_rise_hold_and_rise_again",),
+    ),
+    Mistake(
+        "warm-up-forgets-where-it-goes",
+        "Resume with the weight of the moment taken for the final one.",
+        WARM_UP,
+        'self._end = state["end"]',
+        "self._end = None",
+        ("tests/test_warm_up.py::test_an_interrupted_run_goes_on_as_if_it_had_not_been",),
+    ),
+    Mistake(
+        "free-bits-of-each-image",
+        "Clamp the rate of each image, not of the batch: images far above pay for those below.",
+        VAE,
+        "below = each.mean(0) < self.free_bits",
+        "below = each < self.free_bits",
+        ("tests/test_free_bits.py::test_the_batch_mean_is_the_sum_of_maxima",),
+    ),
+    Mistake(
+        "free-bits-of-the-total",
+        "Compare the sum over dimensions: one rich dimension lets all others collapse.",
+        VAE,
+        "below = each.mean(0) < self.free_bits",
+        "below = each.sum(1, keepdim=True).mean(0) < self.free_bits",
+        ("tests/test_free_bits.py::test_the_batch_mean_is_the_sum_of_maxima",),
+    ),
+    Mistake(
+        "active-by-log-var",
+        "Call a dimension active if its variance output moves: inactive ones may do so.",
+        "vaebook/metrics/latent.py",
+        "return posterior_parameters(model, images).mu.var(0) > threshold",
+        "return posterior_parameters(model, images).log_var.var(0) > threshold",
+        ("tests/test_latent_metrics.py::test_active_units_are_those_whose_mean_moves",),
+    ),
+    Mistake(
+        "mask-that-sees-its-own-pixel",
+        "Use ≤ in the last layer too: the pixel predicts itself, and the likelihood is a dream.",
+        AUTOREGRESSIVE,
+        "(numbers[-1] < pixels[:, None])",
+        "(numbers[-1] <= pixels[:, None])",
+        (
+            "tests/test_autoregressive.py::test_a_pixel_sees_those_before_it_and_no_other",
+            "tests/test_autoregressive.py::test_the_probabilities_of_all_images_sum_to_one",
+        ),
+    ),
+    Mistake(
+        "autoregressive-sample-in-one-pass",
+        "Draw all pixels at once from an empty context: each ignores the ones before it.",
+        AUTOREGRESSIVE,
+        "flat[..., pixel] = self._given(images).sample().flatten(-3)[..., pixel]",
+        "flat[..., pixel] = self._given(images * 0).sample().flatten(-3)[..., pixel]",
+        ("tests/test_autoregressive.py::test_samples_come_with_their_probabilities",),
+    ),
+    Mistake(
+        "permutation-p-value-of-zero",
+        "Leave the observed labelling out of the count: a p-value of 0 from 199 shuffles.",
+        TWO_SAMPLE,
+        "(1 + as_large) / (1 + num_permutations)",
+        "as_large / num_permutations",
+        (
+            "tests/test_two_sample.py::test_a_p_value_is_never_zero_and_the_same_seed_gives_it_again",
+        ),
+    ),
+    Mistake(
+        "classifier-judged-on-its-training-half",
+        "Count right answers on the samples that the classifier was trained on.",
+        TWO_SAMPLE,
+        "predict_proba(part[half:] / scale)",
+        "predict_proba(part[:half] / scale)",
+        ("tests/test_two_sample.py::test_what_is_learned_by_heart_does_not_count",),
+    ),
+)

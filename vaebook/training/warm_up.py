@@ -49,8 +49,8 @@ class WarmUp(Callback):
         needed = self.num_cycles * self.num_epochs + (self.num_cycles - 1) * self.hold
         if needed >= step.num_epochs:
             raise ValueError(
-                f"the warm-up takes {needed} of {step.num_epochs} epochs, so the model would hardly "
-                "be trained at its own beta. Train for more epochs, or warm up for fewer."
+                f"the warm-up takes {needed} of {step.num_epochs} epochs, so hardly any is "
+                "trained at the model's own beta. Train for more epochs, or warm up for fewer."
             )
         step.model.beta = self._end * self.share(step.step, step.steps_per_epoch)  # type: ignore[assignment]
 
