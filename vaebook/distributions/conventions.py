@@ -94,7 +94,7 @@ def translate_loss(
         ValueError: if an option is unknown or a number unusable.
 
     Source:
-        Chapter 07, equation 7.6.
+        Chapter 07, equations 7.3 to 7.5.
     """
     if len(image_shape) != 3:
         raise ValueError(f"image_shape is {image_shape}; expected (channels, height, width).")

@@ -22,7 +22,7 @@ class ContinuousBernoulliLikelihood(Likelihood):
     the sigmoid of the output.
 
     Source:
-        Loaiza-Ganem & Cunningham (2019), eqs 6 to 8; the density is torch's.
+        Loaiza-Ganem & Cunningham (2019); the density is torch's, the constant chapter 07's.
     """
 
     def forward(self, output: Float[Tensor, "*batch c h w"]) -> Independent:
@@ -43,7 +43,7 @@ class PixelGaussianLikelihood(Likelihood):
         floor: the smallest σ that is allowed, above 0; the default is one grey level of 256.
 
     Source:
-        Chapter 07, equation 7.9.
+        Rybkin, Daniilidis & Levine (2021); chapter 07, section on σ.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class PredictedGaussianLikelihood(Likelihood):
         floor: the smallest σ that is allowed, above 0; the default is one grey level of 256.
 
     Source:
-        Chapter 07, equation 7.9.
+        Rybkin, Daniilidis & Levine (2021); chapter 07, section on σ.
     """
 
     outputs_per_channel = 2
@@ -127,7 +127,7 @@ def optimal_sigma(
         ValueError: if the shapes differ or the images are none.
 
     Source:
-        Rybkin, Daniilidis & Levine (2021), eq. 7; chapter 07, equation 7.8.
+        Rybkin, Daniilidis & Levine (2021); derived in chapter 07.
     """
     check_images(images)
     check_same_shape(images=images, means=means)
@@ -168,16 +168,28 @@ def grey_level_log_prob(
             "Wrap them in torch.distributions.Independent(…, 3)."
         )
     half = 0.5 / steps
-    lower = base.cdf((images - half).clamp(0, 1)) if _is_bounded(base) else base.cdf(images - half)
-    upper = base.cdf((images + half).clamp(0, 1)) if _is_bounded(base) else base.cdf(images + half)
-    lower = torch.where(images < half, 0.0, lower.double())
-    upper = torch.where(images > 1 - half, 1.0, upper.double())
-    # Where both ends round to the same number, the density at the centre times h is finite.
-    narrow = base.log_prob(images).double() - math.log(steps)
-    mass = upper - lower
-    log_mass = torch.where(mass > 1e-6, mass.clamp(min=1e-30).log(), narrow)
-    return log_mass.sum(IMAGE_DIMS)
+    value = images.double()
+    lower = torch.where(value < half, -torch.inf, value - half)
+    upper = torch.where(value > 1 - half, torch.inf, value + half)
+    log_mass = _log_normal_mass if isinstance(base, Normal) else _log_mass
+    return log_mass(base, lower, upper, value).sum(IMAGE_DIMS)
 
 
-def _is_bounded(base: Distribution) -> bool:
-    return isinstance(base, ContinuousBernoulli)
+def _log_normal_mass(base: Normal, lower: Tensor, upper: Tensor, value: Tensor) -> Tensor:
+    """log[Φ(u) − Φ(l)] without cancellation: both ends are mirrored to the left of the mean."""
+    up, low = (upper - base.loc) / base.scale, (lower - base.loc) / base.scale
+    right = low > -up  # more of the interval lies to the right
+    up, low = torch.where(right, -low, up), torch.where(right, -up, low)
+    log_up, log_low = torch.special.log_ndtr(up), torch.special.log_ndtr(low)
+    return log_up + torch.log(-torch.expm1(log_low - log_up))
+
+
+def _log_mass(base: Distribution, lower: Tensor, upper: Tensor, value: Tensor) -> Tensor:
+    """The same for any cdf; where the two ends round to one number, density times width."""
+    bounded = isinstance(base, ContinuousBernoulli)
+    low, high = (0.0, 1.0) if bounded else (-1e6, 1e6)  # torch's cdfs do not take infinities
+    lower, upper = lower.clamp(min=low), upper.clamp(max=high)
+    mass = (base.cdf(upper) - base.cdf(lower)).double()
+    width = (upper - lower) if bounded else (upper - lower).min()
+    narrow = base.log_prob(value).double() + torch.log(width)
+    return torch.where(mass > 1e-6, mass.clamp(min=1e-30).log(), narrow)

@@ -123,7 +123,7 @@ def _share_at_floor(model: VAE, sigma: Tensor) -> float:
 def run(
     seed: int,
     *,
-    num_epochs: int = 20,
+    num_epochs: int = 12,
     likelihoods: tuple[str, ...] = tuple(LIKELIHOODS),
     pictures: dict[str, Tensor] | None = None,
 ) -> list[dict[str, Any]]:
