@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from vaebook.experiments import priors
 from vaebook.experiments._judges.another_distribution import CHOSEN, another_distribution
 from vaebook.experiments._judges.no_need_for_normal import OTHERS, no_need_for_normal
 from vaebook.experiments._paired import paired_differences
@@ -31,7 +32,11 @@ def write_priors(
             if name in failed and seed == 3:
                 row["nll"] = row["validity"] = np.nan
             rows.append(row)
-    pd.DataFrame(rows).to_csv(folder / "priors.csv", index=False)
+    frame = pd.DataFrame(rows)
+    parts = (frame["model"].isin(priors.LEARNED), frame["model"].isin(("letters",)))
+    frame[parts[0]].to_csv(folder / "priors_learned.csv", index=False)
+    frame[parts[1]].to_csv(folder / "priors_afterwards.csv", index=False)
+    frame[~parts[0] & ~parts[1]].to_csv(folder / "priors.csv", index=False)
 
 
 def write_pushforward(folder: Path, gap: float) -> None:

@@ -9,7 +9,7 @@ from torch.distributions import Independent, Normal
 
 from vaebook.data import load_dogs
 from vaebook.distributions import standard_normal
-from vaebook.experiments import _prior_models, priors
+from vaebook.experiments import _prior_models, priors, priors_afterwards, priors_learned
 from vaebook.experiments._prior_models import MODELS, normal_at
 from vaebook.models import MLP, VAE
 
@@ -31,7 +31,13 @@ def test_every_contestant_makes_rows(few_dogs: None, monkeypatch: pytest.MonkeyP
     # the judge has a test of its own, and takes seconds for pictures that are no dogs
     monkeypatch.setattr(priors, "judge", lambda images, data: {"validity": float(len(images))})
     kept: dict[str, torch.Tensor] = {}
-    frame = pd.DataFrame(priors.run(0, num_images=6, pictures=kept)).set_index("model")
+    frame = pd.DataFrame(
+        [
+            row
+            for part in (priors, priors_learned, priors_afterwards)
+            for row in part.run(0, num_images=6, pictures=kept)
+        ]
+    ).set_index("model")
     # the letters draw in two ways, and three models get a mixture afterwards
     assert len(frame) == len(MODELS) + 1 + 3 - 1  # the autoencoder only with its mixture
     assert set(kept) == set(frame.index)

@@ -1,4 +1,9 @@
-"""The trial of the priors: one VAE, one budget, a dozen distributions of codes (chapter 09)."""
+"""The trial of the priors: one VAE, one budget, another distribution of codes (chapter 09).
+
+This record holds the priors that are fixed; ``priors_learned`` those that are trained with the
+model, and ``priors_afterwards`` codes without a KL term, whose density is fitted afterwards.
+:func:`vaebook.experiments._prior_records.load_trial` reads all three.
+"""
 
 import time
 from collections.abc import Callable, Iterator
@@ -32,6 +37,9 @@ CODE_SEED = 1_000_003
 NUM_HELD_OUT = 500  # test images for −log p(x)
 NUM_FITTED = 10  # components of the mixtures fitted afterwards
 REFITTED = ("normal", "Wasserstein", "autoencoder")  # models that get one
+FIXED = ("normal", "normal at 3", "normal, full posterior", "Laplace", "uniform", "sphere")
+LEARNED = ("learned normal", "mixture", "VampPrior", "flow")
+AFTERWARDS = ("letters", "Wasserstein", "autoencoder")
 # Where −log p(x) comes from: an estimate, an upper bound, or nothing.
 IMPORTANCE, BOUND, NONE = "importance-weighted", "bound", "none"
 
@@ -178,7 +186,7 @@ def generators(name: str, model: nn.Module, data: ImageData, seconds: float) -> 
 def run(
     seed: int,
     *,
-    models: tuple[str, ...] = tuple(MODELS),
+    models: tuple[str, ...] = FIXED,
     num_epochs: int = 12,
     num_images: int = 100,
     pictures: dict[str, Tensor] | None = None,

@@ -12,7 +12,7 @@ import pandas as pd
 
 from vaebook.experiments._judges._verdict import Outcome, Verdict
 from vaebook.experiments._paired import paired_differences
-from vaebook.experiments._recorded import load_recorded
+from vaebook.experiments._prior_records import load_trial
 
 CHOSEN = ("Laplace", "uniform", "sphere", "mixture", "VampPrior", "flow", "letters")
 MARGIN = 0.1  # of the share of dogs
@@ -20,7 +20,7 @@ MARGIN = 0.1  # of the share of dogs
 
 def another_distribution(folder: Path | None) -> Verdict:
     """Read the record and apply the rule that stands beside the claim."""
-    record = load_recorded("priors", folder)
+    record = load_trial(folder)
     found = paired_differences(record, "model", "normal", ["validity"])
     dogs = found.set_index("model").loc[list(CHOSEN)]
     seeds = record["seed"].nunique()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from vaebook.experiments._judges._verdict import Outcome, Verdict
 from vaebook.experiments._paired import paired_differences
+from vaebook.experiments._prior_records import load_trial
 from vaebook.experiments._recorded import load_recorded
 
 OTHERS = ("Laplace", "uniform", "sphere", "mixture", "VampPrior", "flow")
@@ -19,7 +20,7 @@ OTHERS = ("Laplace", "uniform", "sphere", "mixture", "VampPrior", "flow")
 def no_need_for_normal(folder: Path | None) -> Verdict:
     """Read the records and apply the rule that stands beside the claim."""
     gap = load_recorded("prior_pushforward", folder)[["elbo_gap", "trained_gap"]].max().max()
-    record = load_recorded("priors", folder)
+    record = load_trial(folder)
     found = paired_differences(record, "model", "normal", ["nll", "validity"])
     nll, dogs = (found[found["value"] == v].set_index("model") for v in ("nll", "validity"))
     as_good = [
