@@ -12,6 +12,7 @@ from vaebook.distributions import (
     BoxCorners,
     fit_box,
     fit_diagonal_gaussian,
+    fit_flow,
     fit_gaussian,
     fit_mixture,
 )
@@ -114,3 +115,57 @@ def test_a_dead_dimension_does_not_break_a_gaussian(codes):
 def test_too_few_codes_for_a_mixture(codes):
     with pytest.raises(ValueError, match="too few"):
         fit_mixture(codes[:25], 10)
+
+
+@pytest.fixture(scope="module")
+def bent() -> torch.Tensor:
+    """A parabola in two dimensions, far from the origin and in other units."""
+    with seeded(4):
+        first = torch.randn(2400)
+        second = first**2 + 0.3 * torch.randn(2400)
+    return torch.stack([100 + 20 * first, 0.01 * second], 1)
+
+
+@pytest.fixture(scope="module")
+def bent_flow(bent):
+    """A flow fitted to the first 1600 of them."""
+    return fit_flow(bent[:1600], num_epochs=12, lr=1e-2)
+
+
+def test_a_flow_bends_where_a_gaussian_cannot(bent, bent_flow):
+    """−log p of held-out codes, against the Gaussian's and against the truth."""
+    held_out = bent[1600:]
+    flow = -bent_flow.log_prob(held_out).mean().item()
+    gaussian = -fit_gaussian(bent[:1600]).log_prob(held_out).mean().item()
+    # the entropy of N(0, 20²) and of 0.01 · N(·, 0.3²); −log p of 800 codes is good to 0.04
+    truth = sum(0.5 * math.log(2 * math.pi * math.e * s**2) for s in (20.0, 0.003))
+    assert gaussian > truth + 1.0
+    assert truth - 0.15 < flow < truth + 0.35
+
+
+def test_draws_of_a_fitted_flow_follow_it(bent, bent_flow):
+    with seeded(0):
+        draws = bent_flow.sample((1500,))
+    assert draws.shape == (1500, 2)
+    assert draws.dtype == bent.dtype
+    assert not draws.requires_grad
+    first = (draws[:, 0] - 100) / 20
+    assert torch.corrcoef(torch.stack([first**2, draws[:, 1]]))[0, 1] > 0.8
+    # E −log p over its own draws is its entropy, near that of the held-out codes
+    own, other = (-bent_flow.log_prob(z).mean().item() for z in (draws, bent[1600:]))
+    assert own == pytest.approx(other, abs=0.3)
+
+
+def test_a_flow_is_fitted_from_a_seed(bent):
+    fits = [fit_flow(bent[:100], num_epochs=1, seed=seed).log_prob(bent[:5]) for seed in (1, 1, 2)]
+    assert torch.equal(fits[0], fits[1])
+    assert not torch.equal(fits[0], fits[2])
+
+
+def test_wrong_codes_for_a_flow(bent):
+    with pytest.raises(ValueError, match="n of at least 20"):
+        fit_flow(bent[:19])
+    with pytest.raises(ValueError, match="NaN"):
+        fit_flow(torch.full((30, 2), torch.nan))
+    with pytest.raises(ValueError, match="lr is 0"):
+        fit_flow(bent[:30], lr=0)

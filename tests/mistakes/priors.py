@@ -1,5 +1,271 @@
-"""Mistakes about priors (chapter 09)."""
+"""Mistakes about priors, posteriors and discrete codes (chapter 09)."""
 
 from tests.mistakes.planting import Mistake
 
-PRIORS: tuple[Mistake, ...] = ()
+GAUSSIAN = "vaebook/distributions/gaussian.py"
+FIXED = "vaebook/distributions/fixed_priors.py"
+MIXTURE = "vaebook/distributions/mixture.py"
+LEARNED = "vaebook/distributions/learned_priors.py"
+FLOW = "vaebook/distributions/flow.py"
+BETA = "vaebook/distributions/stretched_beta.py"
+SPHERE = "vaebook/distributions/spherical.py"
+DISCREPANCY = "vaebook/distributions/discrepancy.py"
+LETTERS = "vaebook/distributions/letters.py"
+FITTED = "vaebook/distributions/fitted.py"
+POSTERIORS = "vaebook/models/posteriors.py"
+CODEBOOK = "vaebook/models/codebook.py"
+VAE = "vaebook/models/vae.py"
+WAE = "vaebook/models/wae.py"
+IMPORTANCE = "vaebook/metrics/importance.py"
+
+MIXTURES = (
+    Mistake(
+        "log-sum-exp-per-dimension",
+        "Mix every dimension on its own and add up: the corners between the components fill.",
+        MIXTURE,
+        "return torch.logsumexp(self._log_joint(value), -1)",
+        "z, c = value.unsqueeze(-2), self.components\n"
+        "        each = torch.distributions.Normal(c.mean, c.variance.sqrt()).log_prob(z)\n"
+        "        return torch.logsumexp(self.log_weights[:, None] + each, -2).sum(-1)",
+        (
+            "tests/test_learned_priors.py::test_a_mixture_is_that_of_torch",
+            "tests/test_learned_priors.py::test_a_code_comes_from_one_component_with_all_its_numbers",
+            "tests/test_learned_priors.py::test_a_vampprior_is_the_mean_of_posteriors",
+        ),
+    ),
+    Mistake(
+        "mean-of-the-log-densities",
+        "Take the mean of the components' log-densities: a product of them, not a mixture.",
+        MIXTURE,
+        "return torch.logsumexp(self._log_joint(value), -1)",
+        "return (self.log_weights.exp() * self.components.log_prob(value.unsqueeze(-2))).sum(-1)",
+        ("tests/test_learned_priors.py::test_a_mixture_integrates_to_one",),
+    ),
+    Mistake(
+        "exp-log-var-in-the-priors-sampler",
+        "Draw from the prior with exp(log σ²) for σ, while its density is right.",
+        GAUSSIAN,
+        "return reparameterise(self.mu.expand(shape), self.log_var.expand(shape))",
+        "return self.mu + torch.exp(self.log_var) * torch.randn(shape).to(self.mu)",
+        (
+            "tests/test_learned_priors.py::test_the_sampler_of_a_mixture_follows_its_density",
+            "tests/test_learned_priors.py::test_every_sampler_follows_its_density",
+        ),
+    ),
+    Mistake(
+        "vampprior-without-log-k",
+        "log Σ exp of the posteriors' log-densities, and log K left out: a density of mass K.",
+        LEARNED,
+        "return Mixture(log_weights, encode(self.pseudo_inputs))",
+        "mixture = Mixture(log_weights, encode(self.pseudo_inputs))\n"
+        "        mixture.log_weights = torch.zeros_like(log_weights)\n"
+        "        return mixture",
+        (
+            "tests/test_learned_priors.py::test_a_vampprior_is_the_mean_of_posteriors",
+            "tests/test_learned_priors.py::test_every_learned_density_integrates_to_one",
+        ),
+    ),
+    Mistake(
+        "vampprior-divides-the-log-by-k",
+        "Operator precedence: log(Σ exp) / K where log(Σ exp / K) is meant.",
+        MIXTURE,
+        "return torch.logsumexp(self._log_joint(value), -1)",
+        "log_density = self.components.log_prob(value.unsqueeze(-2))\n"
+        "        return torch.logsumexp(log_density, -1) * self.log_weights.exp().mean()",
+        ("tests/test_learned_priors.py::test_a_vampprior_is_the_mean_of_posteriors",),
+    ),
+    Mistake(
+        "vampprior-without-gradient",
+        "Encode detached pseudo-inputs: they stay the pictures they started as.",
+        LEARNED,
+        "return Mixture(log_weights, encode(self.pseudo_inputs))",
+        "return Mixture(log_weights, encode(self.pseudo_inputs.detach()))",
+        ("tests/test_learned_priors.py::test_a_prior_has_no_batch_and_a_gradient",),
+    ),
+    Mistake(
+        "samples-of-the-vampprior-from-the-normal",
+        "Train with the learned prior, then generate from N(0, I).",
+        VAE,
+        "return self.decode(self.prior.sample((num_images,)))",
+        "return self.decode(torch.randn(num_images, self.latent_dim).to(self._zeros))",
+        (
+            "tests/test_learned_priors.py::test_a_vae_trains_saves_and_samples_its_own_prior",
+            "tests/test_learned_priors.py::test_samples_of_a_trained_model_are_those_of_the_density_in_its_rate",
+        ),
+    ),
+)
+
+DENSITIES = (
+    Mistake(
+        "importance-weights-upside-down",
+        "Weigh by r(z) / p(z).",
+        IMPORTANCE,
+        "log_ratio = model.prior.log_prob(codes) - proposal.log_prob(codes)",
+        "log_ratio = proposal.log_prob(codes) - model.prior.log_prob(codes)",
+        ("tests/test_importance.py::test_own_posterior_is_the_importance_weighted_bound",),
+    ),
+    Mistake(
+        "log-determinant-per-dimension",
+        "Add the flow's log-determinant to every dimension before summing: it counts d times.",
+        FLOW,
+        "return self.base.log_prob(u) + log_det",
+        "return self.base.log_prob(u) + self.event_shape[0] * log_det",
+        (
+            "tests/test_learned_priors.py::test_the_log_determinant_is_that_of_the_jacobian",
+            "tests/test_learned_priors.py::test_a_flow_in_more_dimensions_integrates_to_one",
+        ),
+    ),
+    Mistake(
+        "log-determinant-of-the-inverse",
+        "Subtract the log-determinant of the map from codes to the base.",
+        FLOW,
+        "return self.base.log_prob(u) + log_det",
+        "return self.base.log_prob(u) - log_det",
+        ("tests/test_learned_priors.py::test_every_learned_density_integrates_to_one",),
+    ),
+    Mistake(
+        "kl-to-the-laplace-negative",
+        "Report entropy minus cross-entropy: a divergence below zero.",
+        FIXED,
+        "return (torch.log(2 * base.scale) + distance / base.scale).sum(-1) - entropy",
+        "return entropy - (torch.log(2 * base.scale) + distance / base.scale).sum(-1)",
+        (
+            "tests/test_fixed_priors.py::test_the_kl_to_a_laplace_is_never_negative",
+            "tests/test_fixed_priors.py::test_the_kl_to_a_laplace_is_the_integral",
+        ),
+    ),
+    Mistake(
+        "laplace-of-scale-one",
+        "Take the Laplace distribution's scale for its deviation: its variance is 2 b².",
+        FIXED,
+        "scale = torch.full((latent_dim,), math.sqrt(0.5))",
+        "scale = torch.full((latent_dim,), 1.0)",
+        ("tests/test_fixed_priors.py::test_the_density_is_that_of_scipy_and_integrates_to_one",),
+    ),
+    Mistake(
+        "beta-without-the-jacobian",
+        "Stretch the Beta's samples, and forget the stretch in the density.",
+        BETA,
+        "total = (log_density - width.double().log()).sum(-1).to(value.dtype)",
+        "total = log_density.sum(-1).to(value.dtype)",
+        (
+            "tests/test_stretched_beta.py::test_the_density_integrates_to_one",
+            "tests/test_stretched_beta.py::test_the_kl_to_the_uniform_three_ways",
+        ),
+    ),
+    Mistake(
+        "beta-entropy-of-the-unit-interval",
+        "Forget the stretch in the entropy, and so in the rate.",
+        BETA,
+        "(entropy + (self.high - self.low).double().log()).sum(-1)",
+        "entropy.sum(-1)",
+        ("tests/test_stretched_beta.py::test_density_moments_and_entropy_are_those_of_scipy",),
+    ),
+    Mistake(
+        "mean-that-dies-at-the-prior",
+        "Let the encoder give a mean and a concentration from 0: at 0 the mean has no gradient.",
+        POSTERIORS,
+        "alpha = (concentration + tilt).clamp(*LOG_BETA_PARAMETERS).exp()\n"
+        "    beta = (concentration - tilt).clamp(*LOG_BETA_PARAMETERS).exp()",
+        "alpha = 1 + F.relu(concentration) * torch.sigmoid(2 * tilt)\n"
+        "    beta = 1 + F.relu(concentration) * torch.sigmoid(-2 * tilt)",
+        ("tests/test_learned_priors.py::test_at_the_prior_the_mean_still_moves_with_the_encoder",),
+    ),
+    Mistake(
+        "sphere-one-dimension-off",
+        "Take d for d − 1 in the power spherical's normaliser: the sphere's surface has d − 1.",
+        SPHERE,
+        "return 0.5 * (self.event_shape[0] - 1)",
+        "return 0.5 * self.event_shape[0]",
+        (
+            "tests/test_spherical.py::test_the_density_integrates_to_one_over_the_sphere",
+            "tests/test_spherical.py::test_entropy_and_kl_are_the_integrals",
+        ),
+    ),
+    Mistake(
+        "area-of-the-ball",
+        "Take the volume of the ball for the area of the sphere.",
+        SPHERE,
+        "return math.log(2) + 0.5 * dim * math.log(math.pi) - math.lgamma(0.5 * dim)",
+        "return 0.5 * dim * math.log(math.pi) - math.lgamma(0.5 * dim + 1)",
+        ("tests/test_spherical.py::test_areas_that_everybody_knows",),
+    ),
+    Mistake(
+        "kl-on-the-sphere-negative",
+        "Subtract the area's logarithm from the entropy.",
+        SPHERE,
+        "return log_sphere_area(p.event_shape[0]) - q.entropy()",
+        "return q.entropy() - log_sphere_area(p.event_shape[0])",
+        ("tests/test_spherical.py::test_the_kl_is_positive_grows_and_knows_no_direction",),
+    ),
+)
+
+BEYOND_KL = (
+    Mistake(
+        "discrepancy-with-the-diagonal",
+        "Average over all pairs, each sample with itself among them: equal sets look different.",
+        DISCREPANCY,
+        "return (matrix.sum() - matrix.diagonal().sum()) / (size * (size - 1))",
+        "return matrix.mean()",
+        (
+            "tests/test_discrepancy.py::test_it_is_the_double_loop_over_pairs",
+            "tests/test_discrepancy.py::test_the_unbiased_estimate_is_unbiased",
+        ),
+    ),
+    Mistake(
+        "bandwidth-without-the-dimension",
+        "One bandwidth for all dimensions: in many, no sample resembles another.",
+        DISCREPANCY,
+        "width = 2 * x.shape[1] * scale",
+        "width = 2 * scale",
+        ("tests/test_discrepancy.py::test_the_bandwidth_grows_with_the_dimension",),
+    ),
+    Mistake(
+        "discrepancy-shared-out",
+        "Divide the batch's term by its size, and let fit average once more.",
+        WAE,
+        "return distortion + self.mmd_weight * self.discrepancy(codes)",
+        "return distortion + self.mmd_weight * self.discrepancy(codes) / len(codes)",
+        ("tests/test_wae.py::test_the_loss_is_the_distortion_plus_the_discrepancy_of_the_batch",),
+    ),
+    Mistake(
+        "no-straight-through",
+        "Give the decoder the chosen vectors themselves: no gradient reaches the encoder.",
+        CODEBOOK,
+        "straight_through = inputs + (chosen - inputs).detach()",
+        "straight_through = chosen",
+        (
+            "tests/test_vqvae.py::test_the_gradient_passes_straight_through",
+            "tests/test_vqvae.py::test_the_encoder_learns_from_the_pictures",
+        ),
+    ),
+    Mistake(
+        "codebook-moves-in-evaluation",
+        "Let the codebook follow the test images too.",
+        CODEBOOK,
+        "if self.training:",
+        "if True:",
+        ("tests/test_vqvae.py::test_in_evaluation_the_codebook_rests_and_in_training_it_follows",),
+    ),
+    Mistake(
+        "letters-that-see-themselves",
+        "Let a place see hidden units of its own degree: the network copies the letter.",
+        LETTERS,
+        "_MaskedLinear(degree[None, :] < place[:, None])",
+        "_MaskedLinear(degree[None, :] <= place[:, None])",
+        (
+            "tests/test_letters.py::test_a_letter_depends_on_those_before_it_only",
+            "tests/test_letters.py::test_probabilities_of_all_words_sum_to_one",
+        ),
+    ),
+    Mistake(
+        "fitted-flow-without-the-units",
+        "Fit the flow to standardised codes, and sample it as if they had been raw.",
+        FITTED,
+        "return TransformedDistribution(flow(), [to_codes], validate_args=False)",
+        "return TransformedDistribution(flow(), [], validate_args=False)",
+        ("tests/test_fitted.py::test_a_flow_bends_where_a_gaussian_cannot",),
+    ),
+)
+
+PRIORS: tuple[Mistake, ...] = (*MIXTURES, *DENSITIES, *BEYOND_KL)
