@@ -103,6 +103,8 @@ def test_wrong_codebooks_are_refused() -> None:
     for decay in (1.0, -0.1, math.nan):
         with pytest.raises(ValueError, match="decay is"):
             Codebook(4, 2, decay=decay)
+    with pytest.raises(ValueError, match="least_share is 1"):
+        Codebook(4, 2, least_share=1)
 
 
 # --- the model ----------------------------------------------------------------------------------

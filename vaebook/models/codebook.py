@@ -31,6 +31,9 @@ class Codebook(nn.Module):
         decay: of the running means: 0.99 remembers about the last hundred batches.
         least_share: a vector chosen less often than this share of the uniform 1/K is moved.
 
+    Raises:
+        ValueError: if a count is too small, or ``decay`` or ``least_share`` is not in [0, 1).
+
     Source:
         van den Oord, Vinyals & Kavukcuoglu (2017), section 3 and appendix A.1.
     """
@@ -48,6 +51,11 @@ class Codebook(nn.Module):
         check_count("vector_dim", vector_dim)
         if not 0 <= decay < 1:
             raise ValueError(f"decay is {decay!r}; expected a number from 0 to below 1.")
+        if not 0 <= least_share < 1:
+            raise ValueError(
+                f"least_share is {least_share!r}; expected a number from 0 to below 1, "
+                "0 to leave idle vectors where they are."
+            )
         self.decay = decay
         self.least_share = least_share
         self.vectors: Tensor
