@@ -311,8 +311,8 @@ BOUND = (
         "beta-on-the-distortion",
         "Weigh the wrong term with β.",
         VAE,
-        "return terms.distortion + self.beta * terms.rate",
-        "return self.beta * terms.distortion + terms.rate",
+        "return terms.distortion + self.beta * rate",
+        "return self.beta * terms.distortion + rate",
         ("tests/test_vae.py::test_the_terms_are_per_image_and_add_up",),
     ),
     Mistake(

@@ -2,4 +2,112 @@
 
 from tests.mistakes.planting import Mistake
 
-LOSSES: tuple[Mistake, ...] = ()
+CONVENTIONS = "vaebook/distributions/conventions.py"
+GREY = "vaebook/distributions/grey_pixels.py"
+
+LOSSES: tuple[Mistake, ...] = (
+    Mistake(
+        "mean-over-pixels-without-channels",
+        "Count height × width for the mean of a colour picture and forget the channels.",
+        CONVENTIONS,
+        "pixel_weight /= math.prod(image_shape)",
+        "pixel_weight /= math.prod(image_shape[1:])",
+        ("tests/test_conventions.py::test_the_numbers_that_people_ask_about",),
+    ),
+    Mistake(
+        "sigma-squared-for-two-sigma-squared",
+        "Take the weight of the squared error for 1/σ²: the implied σ is √2 too large.",
+        CONVENTIONS,
+        "else ratio / 2)",
+        "else ratio)",
+        ("tests/test_conventions.py::test_the_loss_as_written_is_that_of_its_translation",),
+    ),
+    Mistake(
+        "half-the-wrong-way-round",
+        "Double the weight of half the squared error.",
+        CONVENTIONS,
+        "pixel_weight /= 2",
+        "pixel_weight *= 2",
+        ("tests/test_conventions.py::test_the_numbers_that_people_ask_about",),
+    ),
+    Mistake(
+        "mean-over-latents-ignored",
+        "Take a mean over the latent dimensions for a sum.",
+        CONVENTIONS,
+        "kl_weight /= latent_dim",
+        "kl_weight /= 1",
+        ("tests/test_conventions.py::test_the_loss_as_written_is_that_of_its_translation",),
+    ),
+    Mistake(
+        "n-over-batch-for-batch-over-n",
+        "Turn the batch factor of the KL upside down.",
+        CONVENTIONS,
+        '"batch/N": batch_size / num_images',
+        '"batch/N": num_images / batch_size',
+        ("tests/test_conventions.py::test_the_written_loss_in_plain_functions",),
+    ),
+    Mistake(
+        "beta-without-sigma",
+        "Quote β as the ratio of the weights, whatever σ is.",
+        CONVENTIONS,
+        "else ratio / (2 * sigma**2)",
+        "else ratio / 2",
+        ("tests/test_conventions.py::test_sigma_and_beta_are_known_jointly_only",),
+    ),
+    Mistake(
+        "sigma-set-to-the-mse",
+        "Set σ, and not σ², to the mean squared error.",
+        GREY,
+        "return (squares.mean(0) if per_pixel else squares.mean()).sqrt()",
+        "return squares.mean(0) if per_pixel else squares.mean()",
+        ("tests/test_grey_pixels.py::test_the_best_sigma_is_the_minimum_of_the_distortion",),
+    ),
+    Mistake(
+        "sigma-of-the-summed-error",
+        "Set σ² to the error summed over a picture: σ is √M too large.",
+        GREY,
+        "else squares.mean()).sqrt()",
+        "else squares.sum((1, 2, 3)).mean()).sqrt()",
+        ("tests/test_grey_pixels.py::test_the_best_sigma_is_the_minimum_of_the_distortion",),
+    ),
+    Mistake(
+        "continuous-bernoulli-without-its-constant",
+        "Use the cross-entropy of grey pixels as if it were a log-density.",
+        GREY,
+        "base = ContinuousBernoulli(logits=output, validate_args=False)",
+        "base = torch.distributions.Bernoulli(logits=output, validate_args=False)",
+        ("tests/test_grey_pixels.py::test_the_constant_makes_it_a_density",),
+    ),
+    Mistake(
+        "predicted-sigma-without-a-floor",
+        "Let a decoder claim any σ: a pixel that is hit exactly sends the loss to −∞.",
+        GREY,
+        "sigma.clamp(min=self.floor)",
+        "sigma",
+        ("tests/test_grey_pixels.py::test_no_sigma_falls_below_the_floor",),
+    ),
+    Mistake(
+        "predicted-log-variance-for-log-sigma",
+        "Halve the decoder's second output once too often.",
+        GREY,
+        "sigma = self.initial_sigma * torch.exp(spread)",
+        "sigma = self.initial_sigma * torch.exp(0.5 * spread)",
+        ("tests/test_grey_pixels.py::test_a_predicted_sigma_is_used_at_its_pixel",),
+    ),
+    Mistake(
+        "mass-beyond-white-is-lost",
+        "Integrate the brightest level over one step, and lose what lies beyond 1.",
+        GREY,
+        "upper = torch.where(value > 1 - half, torch.inf, value + half)",
+        "upper = value + half",
+        ("tests/test_grey_pixels.py::test_the_levels_of_a_pixel_add_up_to_one",),
+    ),
+    Mistake(
+        "code-length-averaged-over-pixels",
+        "Take the mean over pixels of the levels' log-probability for the picture's.",
+        GREY,
+        "return log_mass(base, lower, upper, value).sum(IMAGE_DIMS)",
+        "return log_mass(base, lower, upper, value).mean(IMAGE_DIMS)",
+        ("tests/test_grey_pixels.py::test_levels_in_scipy",),
+    ),
+)
