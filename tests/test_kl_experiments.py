@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from vaebook.data.dogs import load_dogs
 from vaebook.distributions import AutoregressiveLikelihood, BernoulliLikelihood
-from vaebook.experiments import load_recorded, run_seeds
+from vaebook.experiments import beta_sweep, latent_sizes, load_recorded, run_seeds
 from vaebook.experiments.aggregate_posterior import BATCH_SIZE, true_information
 from vaebook.experiments.beta_sweep import BETAS
 from vaebook.experiments.collapse import VARIANTS, build, silhouettes
@@ -23,10 +24,17 @@ def test_the_known_case_is_biased_down_by_what_exceeds_log_n() -> None:
     assert abs(wide["mutual_information"] - wide["truth"]) < 0.2
 
 
+@pytest.fixture
+def few_dogs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few hundred dogs in place of thousands: they take their time to draw."""
+    few = load_dogs(400, 20, 300)
+    monkeypatch.setattr(beta_sweep, "load_dogs", lambda **_: few)
+    monkeypatch.setattr(latent_sizes, "load_dogs", lambda: few)
+
+
+@pytest.mark.usefixtures("few_dogs")
 def test_a_sweep_gives_a_row_per_weight() -> None:
-    found = run_seeds(
-        "beta_sweep", [0], betas=(1.0, 100.0), num_epochs=1, num_images=5, num_train=400
-    )
+    found = run_seeds("beta_sweep", [0], betas=(1.0, 100.0), num_epochs=1, num_images=3)
     assert found["beta"].tolist() == [1.0, 100.0]
     assert found["noise"].tolist() == pytest.approx([0.1, 1.0])
     assert found["rate"][0] > found["rate"][1]
@@ -36,8 +44,9 @@ def test_a_sweep_gives_a_row_per_weight() -> None:
         assert found[f"{source}_validity"].between(0, 1).all()
 
 
+@pytest.mark.usefixtures("few_dogs")
 def test_two_sizes() -> None:
-    found = run_seeds("latent_sizes", [0], num_epochs=1, num_images=5, num_train=400)
+    found = run_seeds("latent_sizes", [0], num_epochs=1, num_images=3)
     assert found["latent_dim"].tolist() == [2, 20]
     assert (found["active"] <= found["latent_dim"]).all()
     assert (found["nll"] <= -found["elbo"] + 1).all()

@@ -59,7 +59,7 @@ LATENTS: tuple[Mistake, ...] = (
     ),
     Mistake(
         "information-from-a-minibatch",
-        "Take the mixture over the pictures whose codes were drawn: bounded by log of their number.",
+        "Make the mixture of the pictures whose codes were drawn: bounded by log of their number.",
         AGGREGATE,
         "log_q, log_q_each = _log_mixture(posterior, codes, each=True)",
         "log_q, log_q_each = _log_mixture(own, codes, each=True)",
@@ -75,7 +75,7 @@ LATENTS: tuple[Mistake, ...] = (
     ),
     Mistake(
         "warm-up-that-never-ends",
-        "Divide by a number of steps that is never reached: the model is trained at a smaller beta.",
+        "Divide by steps that are never reached: the model is trained at a smaller beta.",
         WARM_UP,
         "return min(1.0, step % cycle / rise)",
         "return min(1.0, step % cycle / rise) / 2",
