@@ -28,7 +28,7 @@ from vaebook.training import fit, seeded
 # dogs along any direction is 1.7.
 BETAS = (0.25, 1.0, 4.0, 9.0, 16.0, 36.0, 81.0, 196.0, 400.0)
 NUM_TESTED = 4000  # held-out pictures whose codes are tested, one code each
-NUM_EPOCHS = 10
+NUM_EPOCHS = 8
 
 
 def load() -> ImageData:
