@@ -56,8 +56,8 @@ VARIANTS: dict[str, Variant] = {
 def silhouettes(num_train: int = 5000) -> ImageData:
     """Dogs of 8×8 pixels in black and white: what is darker than 0.8 becomes 1."""
     dogs = load_dogs(num_train, 500, 1000, size=8)
-    splits = [Split((split.images < 0.8).float()) for _, split in dogs.splits()]
-    return ImageData("silhouettes", *splits)
+    train, validation, test = (Split((split.images < 0.8).float()) for _, split in dogs.splits())
+    return ImageData("silhouettes", train, validation, test)
 
 
 def build(variant: Variant, data: ImageData, *, seed: int) -> VAE:
