@@ -60,7 +60,7 @@ def test_nothing_pushes_below_the_free_nats_and_all_above() -> None:
     vae.free_bits = float(each.sort().values[:2].mean())  # the lowest dimension is below
     vae.decoder.requires_grad_(False)
     lowest = int(each.argmin())
-    rate = vae._free_rate(IMAGES).mean()
+    rate = vae.free_rate(IMAGES).mean()
     (gradient,) = torch.autograd.grad(rate, vae.encoder[3].bias)
     assert gradient[lowest] == 0
     assert gradient[lowest + 3] == 0

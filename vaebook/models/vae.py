@@ -165,13 +165,14 @@ class VAE(nn.Module):
     def loss(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
         """distortion + beta · rate in nats, one value per image; the negative ELBO at beta = 1.
 
-        With free bits λ the rate's batch mean is Σ_j max(λ, mean KL_j) exactly.
+        With free bits the rate is :meth:`free_rate`.
         """
         terms = self.elbo(images)
-        rate = self._free_rate(images) if self.free_bits else terms.rate
+        rate = self.free_rate(images) if self.free_bits else terms.rate
         return terms.distortion + self.beta * rate
 
-    def _free_rate(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
+    def free_rate(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
+        """The rate that :meth:`loss` charges for; its batch mean is Σ_j max(λ, mean KL_j)."""
         posterior = self.posterior(images)
         assert isinstance(posterior, DiagonalGaussian)
         each = gaussian_kl(posterior.mu[..., None], posterior.log_var[..., None])  # [n, d]
