@@ -53,12 +53,12 @@ class LossTranslation(NamedTuple):
         """What the loss says, for a reader."""
         if self.reconstruction == "cross-entropy":
             return (
-                f"Cross-entropy in nats with β = {self.beta:.4g}. On grey pixels that acts like "
-                f"Gaussian pixels of σ up to {self.sigma:.3g}, at mid-grey."
+                f"Cross-entropy in nats with β = {self.beta:.4g}.\n"
+                f"On grey pixels like Gaussian ones of σ up to {self.sigma:.3g}, at mid-grey."
             )
         return (
-            f"The ELBO of Gaussian pixels with σ = {self.sigma:.3g} (β = 1); the same loss as "
-            f"σ = 1 with β = {self.beta:.4g}, or σ = 0.1 with β = {self.beta_at(0.1):.4g}."
+            f"The ELBO of Gaussian pixels with σ = {self.sigma:.3g} (β = 1).\n"
+            f"Or σ = 1 with β = {self.beta:.4g}, or σ = 0.1 with β = {self.beta_at(0.1):.4g}."
         )
 
 
