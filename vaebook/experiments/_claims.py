@@ -42,6 +42,12 @@ CLAIMS: tuple[Claim, ...] = (
         "C2",
         "It is clever to centre the codes at zero, but nothing demands that they be normal.",
         (9,),
+        "Tried on dogs, each prior against the normal one, seed by seed, with 95 % confidence. "
+        "Centring is clever if a normal at 3 costs nats; normality is not demanded if one of six "
+        "other priors costs less than 1 nat and gives dogs at most 10 points less often. Holds if "
+        "both; does not hold if all six are worse than that, or if the normal VAE in other "
+        "coordinates has another ELBO, by 1e-6 nats; in part otherwise.",
+        _judges.no_need_for_normal,
     ),
     Claim("C3", "The KL term forces the learned latent space to be Gaussian.", (8,)),
     Claim(
@@ -53,7 +59,16 @@ CLAIMS: tuple[Claim, ...] = (
         "them, with 95 % confidence; does not hold if it is below half for all; in part otherwise.",
         _judges.known_distribution,
     ),
-    Claim("C5", "Another distribution could be chosen, with the loss that fits it.", (9,)),
+    Claim(
+        "C5",
+        "Another distribution could be chosen, with the loss that fits it.",
+        (9,),
+        "Seven other distributions of codes, each with its own loss, against the normal one, seed "
+        "by seed. One is as good if it gives dogs at most 10 points less often, with 95 % "
+        "confidence. Holds if all seven are; does not hold if all seven are worse than that, with "
+        "95 % confidence; in part otherwise.",
+        _judges.another_distribution,
+    ),
     Claim(
         "C6",
         "In a plain autoencoder there are 2ⁿ possible codes, and the chance of hitting one that "
