@@ -33,14 +33,15 @@ def no_need_for_normal(folder: Path | None) -> Verdict:
         outcome = "does not hold"
     elif as_good and moved["low"] > 0:
         outcome = "holds"
-    which = f" ({', '.join(as_good)})" if as_good else ""
+    which = f"{len(as_good)} ({', '.join(as_good)})" if as_good else "none"
     best = nll.loc[list(OTHERS), "mean"].idxmin()
     evidence = (
         f"Centred at 3 instead of at 0, the normal prior cost {moved['mean']:+.1f} "
         f"± {moved['mean'] - moved['low']:.1f} nats for a picture. "
         f"With its codes mapped to a uniform, a Laplace or a nameless distribution, the normal VAE "
-        f"has the same ELBO to {gap:.0e} nats, and of {len(OTHERS)} priors that are not normal "
-        f"{len(as_good)}{which} did as well when trained, {best} with "
-        f"{nll.loc[best, 'mean']:+.1f} ± {nll.loc[best, 'mean'] - nll.loc[best, 'low']:.1f} nats."
+        f"has the same ELBO to {gap:.0e} nats; of {len(OTHERS)} other priors, each trained with "
+        f"its own posteriors, {which} did as well for certain, and {len(worse)} worse; the best, "
+        f"{best}, cost {nll.loc[best, 'mean']:+.1f} "
+        f"± {nll.loc[best, 'mean'] - nll.loc[best, 'low']:.1f} nats."
     )
     return Verdict(outcome, evidence)
