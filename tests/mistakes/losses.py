@@ -110,4 +110,12 @@ LOSSES: tuple[Mistake, ...] = (
         "return log_mass(base, lower, upper, value).mean(IMAGE_DIMS)",
         ("tests/test_grey_pixels.py::test_levels_in_scipy",),
     ),
+    Mistake(
+        "nats-called-bits",
+        "Divide by the number of pixels only, and call the nats bits.",
+        "vaebook/experiments/pixel_likelihoods.py",
+        "/ (images[0].numel() * math.log(2))",
+        "/ images[0].numel()",
+        ("tests/test_loss_experiments.py::test_a_likelihood_gives_its_row",),
+    ),
 )
