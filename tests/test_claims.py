@@ -40,6 +40,44 @@ def test_a_known_distribution(ratios: dict[float, float], outcome: str, tmp_path
         assert f"{0.9 * ratio:.0%}" in found.evidence
 
 
+def write_beta_sweep(folder: Path, accuracies: dict[float, float], share: float) -> None:
+    """Codes that a classifier tells from the prior with some accuracy, by β; β = 400 collapsed."""
+    rows = [
+        {"seed": seed, "beta": beta, "train_rate": 20 + JITTER[seed], "ks_p": 0.4, "mmd_p": 0.2}
+        | {"accuracy": accuracy + JITTER[seed], "classifier_p": 1e-9 if accuracy > 0.51 else 0.3}
+        | {"aggregate_kl": 20 * share * (1 + JITTER[seed])}
+        for seed in SEEDS
+        for beta, accuracy in accuracies.items()
+    ]
+    gone = [
+        {"seed": seed, "beta": 400.0, "train_rate": 0.5, "ks_p": 1e-9, "mmd_p": 0.005}
+        | {"accuracy": 0.9, "classifier_p": 1e-9, "aggregate_kl": 0.5}
+        for seed in SEEDS
+    ]
+    pd.DataFrame(rows + gone).to_csv(folder / "beta_sweep.csv", index=False)
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "share", "outcome"),
+    [
+        ({1.0: 0.5, 9.0: 0.505}, 0.02, "holds"),
+        ({1.0: 0.8, 9.0: 0.505}, 0.02, "holds in part"),
+        ({1.0: 0.53, 9.0: 0.53}, 0.02, "holds in part"),  # told apart, but hardly
+        ({1.0: 0.5, 9.0: 0.505}, 0.5, "holds in part"),  # the tests see nothing of the gaps
+        ({1.0: 0.8, 9.0: 0.6}, 0.02, "does not hold"),
+        ({1.0: 0.53, 9.0: 0.53}, 0.5, "does not hold"),
+    ],
+)
+def test_a_latent_space_forced_to_be_gaussian(
+    accuracies: dict[float, float], share: float, outcome: str, tmp_path: Path
+) -> None:
+    write_beta_sweep(tmp_path, accuracies, share)
+    found = verdict("C3", tmp_path)
+    assert found.outcome == outcome
+    for accuracy in accuracies.values():
+        assert f"{accuracy:.2f} ± " in found.evidence
+
+
 def write_holes(folder: Path, *, box: float, mixture: float) -> None:
     """Shares of dogs at 16 numbers, and rows that the rule must not look at."""
     rows = [

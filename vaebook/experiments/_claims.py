@@ -49,7 +49,20 @@ CLAIMS: tuple[Claim, ...] = (
         "coordinates has another ELBO, by 1e-6 nats; in part otherwise.",
         _judges.no_need_for_normal,
     ),
-    Claim("C3", "The KL term forces the learned latent space to be Gaussian.", (8,)),
+    Claim(
+        "C3",
+        "The KL term forces the learned latent space to be Gaussian.",
+        (8,),
+        "Tried on VAEs of 16 numbers at every recorded β whose rate is above 1 nat. The codes pass "
+        "as Gaussian at a β if in at least four of five seeds none of three tests (each dimension "
+        "alone, a classifier, MMD; 1 % for the three together) tells 4,000 codes of held-out "
+        "pictures from N(0, I), and KL(aggregate ‖ prior) of the training pictures is below a "
+        "tenth of the rate, with 95 % confidence. They are clearly something else if a test does "
+        "so in every seed, and the classifier is right in more than 55 % or that KL is above a "
+        "tenth of the rate, with 95 % confidence. Holds if they pass at every such β; does not "
+        "hold if they are something else at every such β; in part otherwise.",
+        _judges.forced_gaussian,
+    ),
     Claim(
         "C4",
         "So there is a known distribution to sample from: a sample decodes to a new dog.",
