@@ -112,6 +112,9 @@ def test_it_is_at_most_log_n_and_gets_there() -> None:
     q = posteriors(100, 8, 0.01)
     assert split_rate(q).mutual_information == pytest.approx(math.log(100), abs=1e-6)
     assert minibatch_mutual_information(q, batch_size=10) == pytest.approx(math.log(10), abs=1e-6)
+    many = posteriors(2000, 8, 0.01)  # few codes, but the mixture is of all pictures
+    found = split_rate(many, num_samples=50).mutual_information
+    assert found == pytest.approx(math.log(2000), abs=1e-6)
 
 
 def test_the_minibatch_of_all_is_the_full_mixture_and_a_small_one_is_biased_down() -> None:
