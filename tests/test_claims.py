@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 
 from vaebook.experiments import CLAIMS, verdict
-from vaebook.experiments._judges.conflict import conflict
 
 SEEDS = range(5)
 JITTER = (-0.01, -0.005, 0.0, 0.005, 0.01)  # between seeds
@@ -150,7 +149,7 @@ def test_blur_by_conflict(
     tmp_path: Path,
 ) -> None:
     write_blur(tmp_path, twin=twin, rebuilt=rebuilt, sampled=sampled)
-    found = conflict(tmp_path)
+    found = verdict("C7", tmp_path)
     assert found.outcome == outcome
     assert all(share in found.evidence for share in shares)
     assert f"{1 - twin:.0%}" in found.evidence

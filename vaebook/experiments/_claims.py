@@ -93,7 +93,18 @@ CLAIMS: tuple[Claim, ...] = (
         "for the box; in part otherwise.",
         _judges.possible_codes,
     ),
-    Claim("C7", "VAEs are blurry because the two terms of the loss are in conflict.", (7, 10)),
+    Claim(
+        "C7",
+        "VAEs are blurry because the two terms of the loss are in conflict.",
+        (7, 10),
+        "Every recorded VAE of 16 numbers, of dogs and of clothes, has a twin: the same network "
+        "trained as long without the KL term, so without the conflict. The conflict's share is the "
+        "sharpness that the twin's reconstructions have more, divided by what the VAE's pictures "
+        "lack of a real one's. Holds if the share is above 2/3 for the reconstructions and for the "
+        "samples of all of them, with 95 % confidence; does not hold if it is below 1/3 for all; "
+        "in part otherwise.",
+        _judges.conflict,
+    ),
     Claim("C8", "GANs lack that conflict, and so make much better images.", (11, 12)),
 )
 

@@ -46,14 +46,7 @@ def shares_of_conflict(record: pd.DataFrame) -> pd.DataFrame:
 
 
 def conflict(folder: Path | None) -> Verdict:
-    """Read the records and apply the rule.
-
-    Every recorded VAE of 16 numbers, of dogs and of clothes, has a twin: the same network trained
-    as long without the KL term, so without the conflict. The conflict's share is the sharpness
-    that the twin's reconstructions have more, divided by what the VAE's pictures lack of a real
-    one's. Holds if the share is above 2/3 for the reconstructions and for the samples of all of
-    them, with 95 % confidence; does not hold if it is below 1/3 for all; in part otherwise.
-    """
+    """Read the records and apply the rule that stands beside the claim."""
     found = {
         name: shares_of_conflict(load_recorded(record, folder)) for name, record in RECORDS.items()
     }
