@@ -62,7 +62,7 @@ def conflict(folder: Path | None) -> Verdict:
     for name, summary in summaries.items():
         rows = summary[summary["value"] == "reconstructions"]
         least, most = (rows.loc[rows["mean"].agg(pick)] for pick in ("idxmin", "idxmax"))
-        samples = summary[summary["value"] == "samples"]["mean"]
+        samples = summary[summary["value"] == "samples"]["mean"].round(2) + 0.0  # no −0
         twin = summarise(found[name].drop_duplicates("seed"), [], ["twin_lost"]).iloc[0]
         parts.append(
             f"of {name}, from {_told(least)} to {_told(most)} (of the samples' {samples.min():.0%} "
