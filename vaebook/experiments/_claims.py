@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vaebook.experiments import _judges
 from vaebook.experiments._judges import Verdict
+from vaebook.experiments._prior_records import PRIOR_RECORDS
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Claim:
         rule: how the numbers become an outcome, in words.
         judge: reads the records in a folder and applies the rule; ``None`` while the chapters are
             still to come.
+        records: names of the experiments whose records the judge reads.
     """
 
     name: str
@@ -26,6 +28,7 @@ class Claim:
     chapters: tuple[int, ...]
     rule: str = ""
     judge: Callable[[Path | None], Verdict] | None = None
+    records: tuple[str, ...] = ()
 
 
 CLAIMS: tuple[Claim, ...] = (
@@ -37,6 +40,7 @@ CLAIMS: tuple[Claim, ...] = (
         "quadrature, of torch.distributions and of the line integral of its gradient, and within "
         "five standard errors of Monte Carlo.",
         _judges.kl_term,
+        ("kl_closed_form",),
     ),
     Claim(
         "C2",
@@ -48,6 +52,7 @@ CLAIMS: tuple[Claim, ...] = (
         "both; does not hold if all six are worse than that, or if the normal VAE in other "
         "coordinates has another ELBO, by 1e-6 nats; in part otherwise.",
         _judges.no_need_for_normal,
+        ("prior_pushforward", *PRIOR_RECORDS),
     ),
     Claim(
         "C3",
@@ -62,6 +67,7 @@ CLAIMS: tuple[Claim, ...] = (
         "tenth of the rate, with 95 % confidence. Holds if they pass at every such β; does not "
         "hold if they are something else at every such β; in part otherwise.",
         _judges.forced_gaussian,
+        ("beta_sweep",),
     ),
     Claim(
         "C4",
@@ -71,6 +77,7 @@ CLAIMS: tuple[Claim, ...] = (
         "divided by that among its reconstructions. Holds if the ratio is above 0.9 for all of "
         "them, with 95 % confidence; does not hold if it is below half for all; in part otherwise.",
         _judges.known_distribution,
+        ("pixel_noise",),
     ),
     Claim(
         "C5",
@@ -81,6 +88,7 @@ CLAIMS: tuple[Claim, ...] = (
         "confidence. Holds if all seven are; does not hold if all seven are worse than that, with "
         "95 % confidence; in part otherwise.",
         _judges.another_distribution,
+        PRIOR_RECORDS,
     ),
     Claim(
         "C6",
@@ -92,6 +100,7 @@ CLAIMS: tuple[Claim, ...] = (
         "all codes and for those of a mixture fitted to them; does not hold if it is more than 1 % "
         "for the box; in part otherwise.",
         _judges.possible_codes,
+        ("holes",),
     ),
     Claim(
         "C7",
@@ -104,6 +113,7 @@ CLAIMS: tuple[Claim, ...] = (
         "samples of all of them, with 95 % confidence; does not hold if it is below 1/3 for all; "
         "in part otherwise.",
         _judges.conflict,
+        ("blur_causes", "blur_fashion"),
     ),
     Claim("C8", "GANs lack that conflict, and so make much better images.", (11, 12)),
 )

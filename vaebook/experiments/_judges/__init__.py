@@ -1,6 +1,6 @@
 """A judge for each claim: reads the records in a folder and applies the claim's rule to them."""
 
-from vaebook.experiments._judges._verdict import Outcome, Verdict
+from vaebook.experiments._judges._verdict import Effect, Outcome, Verdict
 from vaebook.experiments._judges.another_distribution import another_distribution
 from vaebook.experiments._judges.conflict import conflict
 from vaebook.experiments._judges.forced_gaussian import forced_gaussian
@@ -10,6 +10,7 @@ from vaebook.experiments._judges.no_need_for_normal import no_need_for_normal
 from vaebook.experiments._judges.possible_codes import possible_codes
 
 __all__ = [
+    "Effect",
     "Outcome",
     "Verdict",
     "another_distribution",

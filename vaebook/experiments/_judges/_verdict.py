@@ -1,8 +1,35 @@
 """What a judge gives back."""
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
+
+import pandas as pd
 
 Outcome = Literal["holds", "holds in part", "does not hold"]
+
+
+class Effect(NamedTuple):
+    """A number behind a verdict, with its spread over the seeds and where the rule draws lines."""
+
+    label: str  # of what
+    mean: float
+    low: float  # of the 95 % confidence interval
+    high: float
+    measure: str  # what the number is, with its unit; the effects of a verdict share it
+    lines: tuple[float, ...] = ()  # the rule's limits
+
+    @classmethod
+    def of(
+        cls,
+        label: str,
+        row: pd.Series,
+        measure: str,
+        *,
+        lines: tuple[float, ...] = (),
+        factor: float = 1.0,
+    ) -> Self:
+        """From a row of ``summarise``, times ``factor``."""
+        mean, low, high = (factor * float(row[name]) for name in ("mean", "low", "high"))
+        return cls(label, mean, low, high, measure, lines)
 
 
 class Verdict(NamedTuple):
@@ -10,3 +37,4 @@ class Verdict(NamedTuple):
 
     outcome: Outcome
     evidence: str  # one sentence with the numbers and their spread
+    effects: tuple[Effect, ...] = ()  # what the outcome rests on, for a figure

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from vaebook.experiments._judges._verdict import Outcome, Verdict
+from vaebook.experiments._judges._verdict import Effect, Outcome, Verdict
 from vaebook.experiments._paired import paired_differences
 from vaebook.experiments._prior_records import load_trial
 
@@ -41,4 +41,10 @@ def another_distribution(folder: Path | None) -> Verdict:
         f"gave dogs at most {100 * MARGIN:.0f} points less often than the normal one's "
         f"{normal:.0%}: in points, {', '.join(told(row) for _, row in dogs.iterrows())}."
     )
-    return Verdict(outcome, evidence)
+    measure = "points of dogs more than the normal prior"
+    limit = (-100 * MARGIN,)
+    effects = tuple(
+        Effect.of(str(name), row, measure, lines=limit, factor=100.0)
+        for name, row in dogs.iterrows()
+    )
+    return Verdict(outcome, evidence, effects)

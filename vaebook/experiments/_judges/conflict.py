@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from vaebook.experiments._judges._verdict import Outcome, Verdict
+from vaebook.experiments._judges._verdict import Effect, Outcome, Verdict
 from vaebook.experiments._recorded import load_recorded, summarise
 
 RECORDS = {"dogs": "blur_causes", "clothes": "blur_fashion"}
@@ -72,7 +72,13 @@ def conflict(folder: Path | None) -> Verdict:
         "The part of the lost sharpness that goes away when the KL term is dropped is, for "
         f"reconstructions {'; '.join(parts)}."
     )
-    return Verdict(outcome, evidence)
+    measure = "the conflict's share of the lost sharpness"
+    effects = tuple(
+        Effect.of(f"{name}, {row['variant']}", row, measure, lines=(1 / 3, 2 / 3))
+        for name, summary in summaries.items()
+        for _, row in summary[summary["value"] == "reconstructions"].iterrows()
+    )
+    return Verdict(outcome, evidence, effects)
 
 
 def _percent(row: pd.Series) -> str:

@@ -10,7 +10,7 @@ pass at every such β; does not hold if they are something else at every such β
 
 from pathlib import Path
 
-from vaebook.experiments._judges._verdict import Outcome, Verdict
+from vaebook.experiments._judges._verdict import Effect, Outcome, Verdict
 from vaebook.experiments._recorded import load_recorded, summarise
 
 LEVEL = 0.01  # of the three tests together
@@ -53,4 +53,9 @@ def forced_gaussian(folder: Path | None) -> Verdict:
         f"The codes pass as Gaussian at {int(gaussian.sum())} of {len(tried)} weights, and are "
         f"clearly something else at {int(different.sum())}."
     )
-    return Verdict(outcome, evidence)
+    measure = "share of the rate that is distance from the prior"
+    effects = tuple(
+        Effect.of(f"β = {beta:g}", share.loc[beta], measure, lines=(SHARE,))
+        for beta in sorted({min(tried), at_one, last})
+    )
+    return Verdict(outcome, evidence, effects)

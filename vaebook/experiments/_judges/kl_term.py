@@ -3,7 +3,9 @@
 import math
 from pathlib import Path
 
-from vaebook.experiments._judges._verdict import Verdict
+import numpy as np
+
+from vaebook.experiments._judges._verdict import Effect, Verdict
 from vaebook.experiments._recorded import load_recorded, summarise
 
 
@@ -22,4 +24,11 @@ def kl_term(folder: Path | None) -> Verdict:
         f"± {term['mean'] - term['low']:.2f} nats where the codes of all pictures together were "
         f"{together['mean']:.3f} ± {together['mean'] - together['low']:.3f} nats from N(0, 1)."
     )
-    return Verdict("holds" if agrees else "does not hold", evidence)
+    names = ("quadrature", "torch.distributions", "line integral")
+    largest = record.groupby("seed")[["quadrature_gap", "torch_gap", "line_integral_gap"]].max()
+    largest = np.log10(largest.clip(lower=1e-16)).set_axis(names, axis=1)
+    effects = tuple(
+        Effect.of(str(row["value"]), row, "log₁₀ of the largest gap in nats", lines=(-6.0,))
+        for _, row in summarise(largest.reset_index(), [], list(names)).iterrows()
+    )
+    return Verdict("holds" if agrees else "does not hold", evidence, effects)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vaebook.experiments._judges._verdict import Outcome, Verdict
+from vaebook.experiments._judges._verdict import Effect, Outcome, Verdict
 from vaebook.experiments._recorded import load_recorded, summarise
 
 
@@ -37,4 +37,10 @@ def known_distribution(folder: Path | None) -> Verdict:
         f"distribution is known, and whether its samples are dogs depends on the nats that "
         f"the model spends on a picture and on its network."
     )
-    return Verdict(outcome, evidence)
+    measure = "share of dogs of N(0, I), divided by that of reconstructions"
+    rows = relative.sort_values("mean").iloc[[0, -1]]
+    effects = tuple(
+        Effect.of(f"{row['network']}, σ = {row['sigma']:g}", row, measure, lines=(0.5, 0.9))
+        for _, row in rows.iterrows()
+    )
+    return Verdict(outcome, evidence, effects)

@@ -9,7 +9,7 @@ nats; in part otherwise.
 
 from pathlib import Path
 
-from vaebook.experiments._judges._verdict import Outcome, Verdict
+from vaebook.experiments._judges._verdict import Effect, Outcome, Verdict
 from vaebook.experiments._paired import paired_differences
 from vaebook.experiments._prior_records import load_trial
 from vaebook.experiments._recorded import load_recorded
@@ -44,4 +44,9 @@ def no_need_for_normal(folder: Path | None) -> Verdict:
         f"{best}, cost {nll.loc[best, 'mean']:+.1f} "
         f"± {nll.loc[best, 'mean'] - nll.loc[best, 'low']:.1f} nats."
     )
-    return Verdict(outcome, evidence)
+    measure = "more nats of −log p(x) than the normal prior"
+    effects = (
+        Effect.of("normal at 3", moved, measure, lines=(0.0,)),
+        *(Effect.of(name, nll.loc[name], measure, lines=(1.0,)) for name in OTHERS),
+    )
+    return Verdict(outcome, evidence, effects)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vaebook.experiments._judges._verdict import Outcome, Verdict
+from vaebook.experiments._judges._verdict import Effect, Outcome, Verdict
 from vaebook.experiments._recorded import load_recorded, summarise
 
 
@@ -10,7 +10,8 @@ def possible_codes(folder: Path | None) -> Verdict:
     """Read the record and apply the rule that stands beside the claim."""
     record = load_recorded("holes", folder)
     record = record[(record["model"] == "autoencoder") & (record["latent_dim"] == 16)]
-    share = {row.sampler: row for row in summarise(record, ["sampler"], ["share"]).itertuples()}
+    summary = summarise(record, ["sampler"], ["share"])
+    share = {row.sampler: row for row in summary.itertuples()}
     box, mixture, ceiling = (share[name] for name in ("box", "mixture", "held-out codes"))
     outcome: Outcome = "holds in part"
     if box.high < 0.01 and mixture.high < 0.01:
@@ -25,4 +26,10 @@ def possible_codes(folder: Path | None) -> Verdict:
         f"{record['orthants'].mean():,.0f} of the {2**16:,} orthants, and the share depends on the "
         f"density one draws from."
     )
-    return Verdict(outcome, evidence)
+    by_sampler = summary.set_index("sampler")
+    names = {"box": "box", "mixture": "fitted mixture", "held-out codes": "codes of real dogs"}
+    effects = tuple(
+        Effect.of(told, by_sampler.loc[name], "share of dogs in %", lines=(1.0,), factor=100.0)
+        for name, told in names.items()
+    )
+    return Verdict(outcome, evidence, effects)
