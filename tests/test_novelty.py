@@ -1,0 +1,46 @@
+"""Distance to the training pictures: copies, new pictures, and blurry ones."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial import cKDTree
+from torch.nn.functional import avg_pool2d
+
+from vaebook.metrics.novelty import nearest_distance, novelty
+
+
+def pictures(n: int, seed: int) -> torch.Tensor:
+    return torch.rand(n, 1, 8, 8, generator=torch.Generator().manual_seed(seed))
+
+
+def test_distance_agrees_with_a_search_tree() -> None:
+    images, training = pictures(30, 0), pictures(100, 1)
+    tree = cKDTree(training.flatten(1).double().numpy())
+    expected = tree.query(images.flatten(1).double().numpy())[0] / 8  # √64 pixels
+    # float32 sums of 64 squares
+    np.testing.assert_allclose(nearest_distance(images, training).numpy(), expected, rtol=1e-5)
+
+
+def test_a_copy_is_at_zero() -> None:
+    training = pictures(50, 2)
+    assert nearest_distance(training[:5], training).tolist() == [0.0] * 5
+    found = novelty(training, training, pictures(200, 3))
+    assert found.relative == 0
+    assert found.copies == 1
+
+
+def test_new_pictures_are_as_far_as_held_out_ones() -> None:
+    found = novelty(pictures(400, 4), pictures(300, 5), pictures(400, 6))
+    assert found.relative == pytest.approx(1, abs=0.02)
+    # 1 % of 400 is 4; four standard deviations of that count and of the quantile
+    assert found.copies < 0.04
+
+
+def test_blur_looks_like_copying() -> None:
+    blurred = avg_pool2d(pictures(100, 7), 3, stride=1, padding=1, count_include_pad=False)
+    assert novelty(blurred, pictures(300, 5), pictures(200, 6)).relative < 0.9
+
+
+def test_shapes_must_agree() -> None:
+    with pytest.raises(ValueError, match="image shape"):
+        nearest_distance(pictures(2, 0), pictures(2, 1)[..., :7])

@@ -1,0 +1,152 @@
+"""Small networks trained with answers, whose last hidden layer serves as features of a picture."""
+
+from abc import ABC, abstractmethod
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from vaebook._checks import check_count, check_images
+from vaebook._random import seeded
+from vaebook.models.networks import ImageShape
+
+
+class FeatureNetwork(nn.Module, ABC):
+    """Three strided convolutions, a layer of features, and one linear map to the answers.
+
+    Distances between pixels hardly say how alike two pictures look. Those between the features of
+    a network that has learned to answer a question about pictures say how alike they are in what
+    the question asks, and in nothing else.
+
+    Args:
+        image_shape: ``(channels, height, width)``.
+        num_outputs: numbers in an answer.
+        num_features: numbers in the last hidden layer.
+        background: brightness of an empty pixel, subtracted from what the network sees.
+    """
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        num_outputs: int,
+        *,
+        num_features: int = 64,
+        background: float = 0.0,
+    ) -> None:
+        super().__init__()
+        check_count("num_outputs", num_outputs)
+        check_count("num_features", num_features)
+        self.image_shape: ImageShape = image_shape
+        self.background = background
+        channels, height, width = image_shape
+        layers: list[nn.Module] = []
+        for fan_in, fan_out in pairwise((channels, 16, 32, 64)):
+            layers += [nn.Conv2d(fan_in, fan_out, 3, stride=2, padding=1), nn.SiLU()]
+        inner = 64 * -(-height // 8) * -(-width // 8)  # each convolution halves, rounding up
+        layers += [nn.Flatten(), nn.Linear(inner, num_features), nn.SiLU()]
+        self.body = nn.Sequential(*layers)
+        self.head = nn.Linear(num_features, num_outputs)
+
+    def features(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n f"]:
+        """The last hidden layer of each image."""
+        check_images(images, self.image_shape, dtype=self.head.weight.dtype)
+        found: Tensor = self.body(images - self.background)
+        return found
+
+    def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n o"]:
+        """The network's answer for each image."""
+        answers: Tensor = self.head(self.features(images))
+        return answers
+
+    @abstractmethod
+    def answer_loss(self, images: Tensor, answers: Tensor) -> Float[Tensor, " n"]:
+        """How wrong the network is about each image."""
+
+
+class FactorRegressor(FeatureNetwork):
+    """Reads the factors of a dog off its picture: trained by squared error on scaled factors.
+
+    Args:
+        image_shape: ``(channels, height, width)``.
+        low, high: range of each factor, ``[f]``; they are scaled to [−1, 1].
+        num_features, background: as in :class:`FeatureNetwork`.
+    """
+
+    def __init__(
+        self,
+        image_shape: ImageShape,
+        low: Float[Tensor, " f"],
+        high: Float[Tensor, " f"],
+        *,
+        num_features: int = 64,
+        background: float = 0.0,
+    ) -> None:
+        super().__init__(image_shape, len(low), num_features=num_features, background=background)
+        self.low: Tensor
+        self.high: Tensor
+        self.register_buffer("low", low.clone(), persistent=False)
+        self.register_buffer("high", high.clone(), persistent=False)
+
+    def factors(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n f"]:
+        """The factors as the network reads them, in their units; they may leave their ranges."""
+        return self.low + (self.high - self.low) * (self(images) + 1) / 2
+
+    def answer_loss(
+        self, images: Float[Tensor, "n c h w"], answers: Float[Tensor, "n f"]
+    ) -> Float[Tensor, " n"]:
+        """Mean squared error of the factors scaled to [−1, 1], of each image."""
+        targets = 2 * (answers - self.low) / (self.high - self.low) - 1
+        return (self(images) - targets).square().mean(1)
+
+
+class ClassClassifier(FeatureNetwork):
+    """Names the class of a picture: trained by cross-entropy, in nats."""
+
+    def answer_loss(
+        self, images: Float[Tensor, "n c h w"], answers: Int[Tensor, " n"]
+    ) -> Float[Tensor, " n"]:
+        """−log of the probability that the network gives the right class, of each image."""
+        return F.cross_entropy(self(images), answers, reduction="none")
+
+
+def fit_answers(
+    network: FeatureNetwork,
+    images: Float[Tensor, "n c h w"],
+    answers: Tensor,
+    *,
+    num_epochs: int,
+    batch_size: int = 128,
+    lr: float = 2e-3,
+    seed: int = 0,
+) -> None:
+    """Train a feature network with Adam, its rate lowered along half a cosine.
+
+    Args:
+        network: what is trained, in place.
+        images: pictures in [0, 1].
+        answers: what is asked of each: factors ``[n, f]``, or classes ``[n]``.
+        num_epochs: passes over the pictures.
+        batch_size: pictures in a step.
+        lr: the first learning rate; the last is 0.
+        seed: of the shuffling.
+
+    Raises:
+        ValueError: if there is not one answer for each image.
+    """
+    check_count("num_epochs", num_epochs)
+    check_count("batch_size", batch_size)
+    if len(images) != len(answers):
+        raise ValueError(f"{len(answers)} answers for {len(images)} images; expected one for each.")
+    optimiser = torch.optim.Adam(network.parameters(), lr=lr)
+    num_steps = num_epochs * -(-len(images) // batch_size)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, num_steps)
+    with seeded(seed):
+        for _ in range(num_epochs):
+            for batch in torch.randperm(len(images)).split(batch_size):
+                optimiser.zero_grad()
+                network.answer_loss(images[batch], answers[batch]).mean().backward()
+                optimiser.step()
+                schedule.step()
+    network.eval()
