@@ -94,3 +94,28 @@ def effective_sample_size(log_weights: Float[Tensor, "k n"]) -> Float[Tensor, " 
     """
     weights = torch.exp(log_weights - log_weights.amax(0))
     return weights.sum(0) ** 2 / (weights**2).sum(0)
+
+
+def log_mean_interval(
+    log_weights: Float[Tensor, "k n"], *, num_errors: float = 1.96
+) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
+    r"""The 95 % interval of log p(x) that the weights themselves suggest.
+
+    .. math:: \log \frac1K \sum_k w_k \;\pm\; 1.96 \sqrt{\frac1{\mathrm{ESS}} - \frac1K}
+
+    The root is the standard error of the mean weight divided by the mean weight, and so, to first
+    order, that of its logarithm. It is honest only if the weights have a variance and K is large
+    enough to show it: of heavy-tailed weights the decisive ones have not been drawn yet, and
+    estimate, effective sample size and interval are wrong together.
+
+    Args:
+        log_weights: K log-weights of each image.
+        num_errors: standard errors on either side.
+
+    Source:
+        The delta method; chapter 13.
+    """
+    centre = log_mean_weight(log_weights)[0]
+    effective = effective_sample_size(log_weights)
+    half = num_errors * (1 / effective - 1 / len(log_weights)).clamp(min=0).sqrt()
+    return centre - half, centre + half
