@@ -89,7 +89,7 @@ def test_two_builds_share_no_weights() -> None:
 
 
 def test_wrong_plans_say_what_to_do() -> None:
-    with pytest.raises(ValueError, match=r"activation is 'gelu'; expected one of \['relu'"):
+    with pytest.raises(ValueError, match=r"activation is 'gelu'; expected one of \['leaky relu'"):
         MLP(activation="gelu").encoder((1, 8, 8), 3)
     with pytest.raises(ValueError, match=r"image_shape is \(8, 8\); expected \(channels"):
         MLP().encoder((8, 8), 3)  # type: ignore[arg-type]

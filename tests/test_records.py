@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from scipy import stats
+from torch import nn
 
 import vaebook.experiments
 from vaebook.experiments import (
@@ -18,6 +19,7 @@ from vaebook.experiments import (
     load_pictures,
     load_provenance,
     load_recorded,
+    load_recorded_weights,
     prediction_interval,
     record,
     results_folder,
@@ -334,3 +336,33 @@ def test_comparing_nothing_is_an_error() -> None:
         assert_within_spread(live, recorded, ["model"], [])
     with pytest.raises(ValueError, match=r"no row with \{'model': 'c'\}"):
         assert_within_spread(live.assign(model="c"), recorded, ["model"], ["nll"])
+
+
+WEIGHTS = """
+from torch import nn
+
+
+def run(seed, *, weights=None):
+    model = nn.Linear(2, 1)
+    if weights is not None:
+        weights["line"] = model
+    return [{"slope": float(model.weight[0, 0].detach())}]
+"""
+
+
+def test_weights_of_the_first_seed_are_kept_in_half_precision(tiny: str, tmp_path: Path) -> None:
+    (tmp_path / "more_experiments" / "tiny.py").write_text(WEIGHTS)
+    record(tiny, 2, tmp_path)
+    model = nn.Linear(2, 1)
+    load_recorded_weights(tiny, "line", model, tmp_path)
+    slope = load_recorded(tiny, tmp_path)["slope"][0]
+    weight = model.weight.detach().clone()
+    assert float(weight[0, 0]) == pytest.approx(slope, rel=1e-3)  # half precision: 2^-11
+    assert "weights" not in load_provenance(tiny, tmp_path)["settings"]
+    with pytest.raises(ValueError, match=r"no 'curve'; expected one of line"):
+        load_recorded_weights(tiny, "curve", model, tmp_path)
+    with pytest.raises(ValueError, match="does not fit this Linear"):
+        load_recorded_weights(tiny, "line", nn.Linear(3, 1), tmp_path)
+    with pytest.raises(FileNotFoundError, match="not recorded"):
+        load_recorded_weights("other", "line", model, tmp_path)
+    assert torch.equal(model.weight.detach(), weight)

@@ -426,8 +426,8 @@ TRAINING = (
         "resumed-without-the-optimiser",
         "Save and load the weights only: Adam starts from nothing after each stop.",
         FIT,
-        '            optimiser.load_state_dict(state["optimiser"])\n',
-        "",
+        "                optimiser.load_state_dict(kept)\n",
+        "                pass\n",
         ("tests/test_checkpoint.py::test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit",),
     ),
     Mistake(

@@ -18,12 +18,16 @@ from typing import Any, NamedTuple
 import numpy
 import pandas as pd
 import torch
+from safetensors.torch import save as save_tensors
 from torch import Tensor
 from tqdm import tqdm
 
 import vaebook
 from vaebook._checks import check_count
 from vaebook.training.checkpoint import write_atomically
+
+# What an experiment may hand over of seed 0, as arguments of its run.
+KEPT = ("pictures", "weights")
 
 
 class SeedRun(NamedTuple):
@@ -32,6 +36,7 @@ class SeedRun(NamedTuple):
     rows: pd.DataFrame
     seconds: float
     pictures: dict[str, Tensor]
+    weights: dict[str, Tensor]
 
 
 def available() -> tuple[str, ...]:
@@ -66,14 +71,19 @@ def _write_arrays(path: Path, arrays: dict[str, Tensor]) -> None:
 
 
 def _run_seed(name: str, seed: int) -> SeedRun:
-    """One seed of experiment ``name``; seed 0 keeps pictures where the experiment offers them."""
+    """One seed of experiment ``name``; seed 0 keeps pictures and weights where they are offered."""
     parameters = inspect.signature(_experiment(name).run).parameters
-    pictures: dict[str, Tensor] = {}
-    keep = {"pictures": pictures} if "pictures" in parameters and seed == 0 else {}
+    kept: dict[str, dict[str, Any]] = {key: {} for key in KEPT}
+    keep = {key: kept[key] for key in KEPT if key in parameters and seed == 0}
     start = time.perf_counter()
     rows = run_seeds(name, [seed], **keep)
-    kept = {key: images.detach() for key, images in pictures.items()}
-    return SeedRun(rows, round(time.perf_counter() - start, 1), kept)
+    pictures = {key: images.detach() for key, images in kept["pictures"].items()}
+    weights = {
+        f"{key}/{name}": value.detach().half() if value.is_floating_point() else value
+        for key, model in kept["weights"].items()
+        for name, value in model.state_dict().items()
+    }
+    return SeedRun(rows, round(time.perf_counter() - start, 1), pictures, weights)
 
 
 def _run_all(name: str, num_seeds: int, jobs: int) -> list[SeedRun]:
@@ -91,8 +101,9 @@ def record(name: str, num_seeds: int, folder: Path, *, jobs: int = 1) -> Path:
     """Run seeds 0 to ``num_seeds − 1`` and write ``NAME.csv`` and ``NAME.json`` to ``folder``.
 
     An experiment whose ``run`` has an argument ``pictures`` gets a dictionary for seed 0, and the
-    images that it puts there go to ``NAME.npz`` in 256 grey levels. The files are written when all
-    seeds are done; a run that fails leaves the old ones alone.
+    images that it puts there go to ``NAME.npz`` in 256 grey levels. Models that it puts into an
+    argument ``weights`` go to ``NAME.safetensors`` in half precision, for a chapter to go on from.
+    The files are written when all seeds are done; a run that fails leaves the old ones alone.
 
     Args:
         name: one of :func:`available`.
@@ -114,7 +125,7 @@ def record(name: str, num_seeds: int, folder: Path, *, jobs: int = 1) -> Path:
     defaults = {
         parameter.name: parameter.default
         for parameter in parameters.values()
-        if parameter.default is not inspect.Parameter.empty and parameter.name != "pictures"
+        if parameter.default is not inspect.Parameter.empty and parameter.name not in KEPT
     }
     provenance = {
         "experiment": name,
@@ -141,6 +152,9 @@ def record(name: str, num_seeds: int, folder: Path, *, jobs: int = 1) -> Path:
             for key, images in pictures.items()
         }
         write_atomically(target.with_suffix(".npz"), lambda path: _write_arrays(path, arrays))
+    if runs[0].weights:
+        content = save_tensors({key: value.contiguous() for key, value in runs[0].weights.items()})
+        write_atomically(target.with_suffix(".safetensors"), lambda path: path.write_bytes(content))
     text = json.dumps(provenance, indent=2, default=str) + "\n"
     write_atomically(target.with_suffix(".json"), lambda path: path.write_text(text))
     return target

@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from safetensors.torch import load_file
 from scipy import stats
-from torch import Tensor
+from torch import Tensor, nn
+
+from vaebook.training.checkpoint import fill
 
 # Records keep six significant digits: the last may be off by half a unit.
 ROUNDING = 5e-6
@@ -67,6 +70,35 @@ def load_pictures(name: str, folder: Path | None = None) -> dict[str, Tensor]:
         )
     with np.load(path) as stored:
         return {key: torch.from_numpy(stored[key]).float() / 255 for key in stored.files}
+
+
+def load_recorded_weights(
+    name: str, key: str, model: nn.Module, folder: Path | None = None
+) -> None:
+    """Fill ``model`` with the weights that seed 0 of experiment ``name`` kept under ``key``.
+
+    They were kept in half precision, so a model is the recorded one to about three digits.
+
+    Raises:
+        FileNotFoundError: if the experiment kept no weights.
+        ValueError: if it kept none under that key, or those of a model of another shape; ``model``
+            is then unchanged.
+    """
+    path = (folder or results_folder()) / f"{name}.safetensors"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path.name} is not recorded; run python -m vaebook.experiments {name} --seeds 5."
+        )
+    stored = load_file(path)
+    weights = {
+        parameter.removeprefix(f"{key}/"): value.float() if value.is_floating_point() else value
+        for parameter, value in stored.items()
+        if parameter.startswith(f"{key}/")
+    }
+    if not weights:
+        keys = sorted({parameter.split("/")[0] for parameter in stored})
+        raise ValueError(f"{path.name} holds no {key!r}; expected one of {', '.join(keys)}.")
+    fill(model, weights, path)
 
 
 def summarise(

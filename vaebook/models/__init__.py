@@ -2,28 +2,46 @@
 
 from vaebook.models.autoencoder import Autoencoder
 from vaebook.models.codebook import Codebook, Quantised
+from vaebook.models.conditional_vae import ConditionalVAE, pack_conditions
+from vaebook.models.feature_network import ClassClassifier, FactorRegressor, fit_answers
+from vaebook.models.gan import GAN
+from vaebook.models.incomplete_gaussian import IncompleteGaussian
+from vaebook.models.incomplete_vae import IncompleteVAE, pack_table
 from vaebook.models.interpolation import slerp
 from vaebook.models.networks import MLP, Conv, Network
 from vaebook.models.optimal_decoder import OptimalDecoder
 from vaebook.models.ppca import ProbabilisticPCA, best_covariance, posterior_gap
+from vaebook.models.turns import Turn
 from vaebook.models.vae import VAE, Elbo
+from vaebook.models.vae_gan import VAEGAN
 from vaebook.models.vqvae import VQVAE
 from vaebook.models.wae import WassersteinAutoencoder
 
 __all__ = [
+    "GAN",
     "MLP",
     "VAE",
+    "VAEGAN",
     "VQVAE",
     "Autoencoder",
+    "ClassClassifier",
     "Codebook",
+    "ConditionalVAE",
     "Conv",
     "Elbo",
+    "FactorRegressor",
+    "IncompleteGaussian",
+    "IncompleteVAE",
     "Network",
     "OptimalDecoder",
     "ProbabilisticPCA",
     "Quantised",
+    "Turn",
     "WassersteinAutoencoder",
     "best_covariance",
+    "fit_answers",
+    "pack_conditions",
+    "pack_table",
     "posterior_gap",
     "slerp",
 ]

@@ -1,7 +1,9 @@
 """Encoders and decoders, shared by every model: a plan that builds both sides."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Protocol
 
@@ -10,7 +12,8 @@ from torch import Tensor, nn
 from vaebook._checks import check_count
 
 ImageShape = tuple[int, int, int]
-ACTIVATIONS: dict[str, type[nn.Module]] = {
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "leaky relu": partial(nn.LeakyReLU, 0.2),
     "relu": nn.ReLU,
     "silu": nn.SiLU,
     "tanh": nn.Tanh,
@@ -43,17 +46,17 @@ def _check_sides(image_shape: ImageShape, num_codes: int) -> None:
     check_count("the number of codes", num_codes)
 
 
-class _Subtract(nn.Module):
+class _Add(nn.Module):
     def __init__(self, value: float) -> None:
         super().__init__()
         self.value = value
 
     def forward(self, images: Tensor) -> Tensor:
-        return images - self.value
+        return images + self.value
 
 
-def _subtract(value: float) -> list[nn.Module]:
-    return [_Subtract(value)] if value else []
+def _add(value: float) -> list[nn.Module]:
+    return [_Add(value)] if value else []
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class MLP:
 
     Args:
         hidden: widths of the hidden layers from the image to the code. ``()`` gives linear maps.
-        activation: ``"relu"``, ``"silu"`` or ``"tanh"``.
+        activation: ``"relu"``, ``"leaky relu"``, ``"silu"`` or ``"tanh"``.
         background: brightness of an empty pixel, subtracted from what the encoder sees. Where the
             paper is bright, a raw picture is one large constant plus a little dog, and training
             dwells on the constant.
@@ -76,7 +79,7 @@ class MLP:
         """Images ``[n, c, h, w]`` to ``[n, num_outputs]``."""
         _check_sides(image_shape, num_outputs)
         widths = (math.prod(image_shape), *self.hidden, num_outputs)
-        return nn.Sequential(*_subtract(self.background), nn.Flatten(), *self._layers(widths))
+        return nn.Sequential(*_add(-self.background), nn.Flatten(), *self._layers(widths))
 
     def decoder(self, latent_dim: int, image_shape: ImageShape) -> nn.Module:
         """Codes ``[n, latent_dim]`` to ``[n, c, h, w]``."""
@@ -101,17 +104,20 @@ class Conv:
         channels: channels after each halving.
         hidden: width of the fully connected layer between the feature map and the code.
         activation, background: as in :class:`MLP`.
+        blank: brightness added to what the decoder puts out, so that it starts from a blank sheet
+            and not from black. Its last layer has one bias for all pixels, and gets there slowly.
     """
 
     channels: tuple[int, ...] = (16, 32)
     hidden: int = 256
     activation: str = "relu"
     background: float = 0.0
+    blank: float = 0.0
 
     def encoder(self, image_shape: ImageShape, num_outputs: int) -> nn.Module:
         """Images ``[n, c, h, w]`` to ``[n, num_outputs]``."""
         _check_sides(image_shape, num_outputs)
-        layers: list[nn.Module] = [*_subtract(self.background)]
+        layers: list[nn.Module] = [*_add(-self.background)]
         for fan_in, fan_out in pairwise((image_shape[0], *self.channels)):
             layers += [nn.Conv2d(fan_in, fan_out, 4, stride=2, padding=1), self._act()]
         features = math.prod(self._inner_shape(image_shape))
@@ -126,7 +132,7 @@ class Conv:
         layers += [nn.Linear(self.hidden, math.prod(inner)), self._act(), nn.Unflatten(1, inner)]
         for fan_in, fan_out in pairwise((*reversed(self.channels), image_shape[0])):
             layers += [nn.ConvTranspose2d(fan_in, fan_out, 4, stride=2, padding=1), self._act()]
-        return nn.Sequential(*layers[:-1])
+        return nn.Sequential(*layers[:-1], *_add(self.blank))
 
     def _act(self) -> nn.Module:
         return _activation(self.activation)

@@ -6,6 +6,7 @@ from vaebook.training.checkpoint import load_weights, save_weights
 from vaebook.training.fit import Trainable, fit
 from vaebook.training.history import History
 from vaebook.training.warm_up import WarmUp
+from vaebook.training.weight_average import WeightAverage
 
 __all__ = [
     "Callback",
@@ -14,6 +15,7 @@ __all__ = [
     "Step",
     "Trainable",
     "WarmUp",
+    "WeightAverage",
     "fit",
     "load_weights",
     "save_weights",

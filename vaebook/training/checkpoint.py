@@ -14,7 +14,7 @@ from torch import Tensor, nn
 # What fit writes after each epoch.
 RUN_KEYS = {
     "model",
-    "optimiser",
+    "optimisers",
     "shuffler",
     "noise",
     "callbacks",

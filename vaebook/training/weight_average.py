@@ -1,0 +1,72 @@
+"""A slow average of a player's weights, which settles where the player itself circles."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import nn
+
+from vaebook.training.callbacks import Callback, Step
+
+
+class WeightAverage(Callback):
+    """Follow one part of the model by an exponential moving average, and put it there at the end.
+
+    In a game the weights circle round the solution, and their average lies nearer to it. Training
+    itself goes on from the weights, not from the average. In the first steps the average reaches
+    back over a tenth of the steps done, so that it does not remember the start.
+
+    Args:
+        part: name of the module in the model, such as ``"generator"``.
+        decay: share of the old average that is kept in each step, below 1.
+
+    Source:
+        Yazıcı et al. (2019), "The unusual effectiveness of averaging in GAN training".
+    """
+
+    def __init__(self, part: str = "generator", decay: float = 0.995) -> None:
+        if not 0 <= decay < 1:
+            raise ValueError(f"decay is {decay!r}; expected a share of at least 0 and below 1.")
+        self.part = part
+        self.decay = decay
+        self.average: nn.Module | None = None
+        self._kept: dict[str, Any] | None = None
+
+    def before_step(self, step: Step) -> None:
+        """Take in the weights of the steps so far."""
+        self._update(step)
+
+    @torch.no_grad()
+    def _update(self, step: Step) -> None:
+        followed = self._followed(step.model)
+        if self.average is None:
+            self.average = copy.deepcopy(followed).requires_grad_(False)
+            if self._kept is not None:
+                self.average.load_state_dict(self._kept)
+        decay = min(self.decay, (1 + step.step) / (10 + step.step))
+        for mean, value in zip(self.average.parameters(), followed.parameters(), strict=True):
+            mean.lerp_(value, 1 - decay)
+
+    def _followed(self, model: nn.Module) -> nn.Module:
+        try:
+            return model.get_submodule(self.part)
+        except AttributeError:
+            names = sorted(name for name, _ in model.named_children())
+            raise ValueError(
+                f"{type(model).__name__} has no part {self.part!r}; expected one of {names}."
+            ) from None
+
+    def after_training(self, step: Step) -> None:
+        """Put the average in the place of the weights."""
+        self._update(step)
+        assert self.average is not None
+        self._followed(step.model).load_state_dict(self.average.state_dict())
+
+    def state_dict(self) -> dict[str, Any]:
+        """The average so far."""
+        return {"average": None if self.average is None else self.average.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from the average of the run that is resumed."""
+        self._kept = state["average"]
+        self.average = None
