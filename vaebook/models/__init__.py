@@ -4,7 +4,13 @@ from vaebook.models.autoencoder import Autoencoder
 from vaebook.models.codebook import Codebook, Quantised
 from vaebook.models.conditional_vae import ConditionalVAE, pack_conditions
 from vaebook.models.feature_network import ClassClassifier, FactorRegressor, fit_answers
-from vaebook.models.gan import GAN
+from vaebook.models.gan import (
+    GAN,
+    discriminator_loss,
+    gradient_penalty,
+    minimax_loss,
+    non_saturating_loss,
+)
 from vaebook.models.incomplete_gaussian import IncompleteGaussian
 from vaebook.models.incomplete_vae import IncompleteVAE, pack_table
 from vaebook.models.interpolation import slerp
@@ -39,7 +45,11 @@ __all__ = [
     "Turn",
     "WassersteinAutoencoder",
     "best_covariance",
+    "discriminator_loss",
     "fit_answers",
+    "gradient_penalty",
+    "minimax_loss",
+    "non_saturating_loss",
     "pack_conditions",
     "pack_table",
     "posterior_gap",
