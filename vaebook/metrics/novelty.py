@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vaebook._checks import check_images
+from vaebook._checks import check_finite, check_images
 
 
 class Novelty(NamedTuple):
@@ -38,7 +38,7 @@ def nearest_distance(
 def novelty(
     samples: Float[Tensor, "n c h w"],
     training: Float[Tensor, "m c h w"],
-    held_out: Float[Tensor, "k c h w"],
+    held_out_distance: Float[Tensor, " k"],
 ) -> Novelty:
     """Compare the samples' distances to the training pictures with those of held-out ones.
 
@@ -49,14 +49,23 @@ def novelty(
     Args:
         samples: what the model makes.
         training: what it was trained on.
-        held_out: real pictures it was not trained on.
+        held_out_distance: :func:`nearest_distance` of real pictures it was not trained on.
+
+    Raises:
+        ValueError: as :func:`nearest_distance`, or if the held-out distances are no finite vector.
 
     Source:
         Chapter 12; the comparison with held-out pictures after Meehan, Chaudhuri & Dasgupta (2020).
     """
-    ours = nearest_distance(samples, training)
-    theirs = nearest_distance(held_out, training)
-    low = torch.quantile(theirs, 0.01)
+    if held_out_distance.ndim != 1 or len(held_out_distance) == 0:
+        raise ValueError(
+            f"held_out_distance has shape {tuple(held_out_distance.shape)}; expected one distance "
+            "for each held-out picture. Take it from nearest_distance(held_out, training)."
+        )
+    check_finite("held_out_distance", held_out_distance)
+    distance = nearest_distance(samples, training)
+    low = torch.quantile(held_out_distance, 0.01)
     return Novelty(
-        relative=float(ours.median() / theirs.median()), copies=float((ours < low).float().mean())
+        relative=float(distance.median() / held_out_distance.median()),
+        copies=float((distance < low).float().mean()),
     )

@@ -1,0 +1,168 @@
+"""The comparison of chapter 12: fair terms, a tiny run of everything, measures of known sets."""
+
+import math
+
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor
+
+from vaebook.data import load_dogs, load_fashion
+from vaebook.experiments import (
+    _contestants,
+    _picture_measures,
+    comparison,
+    comparison_adversarial,
+    metric_bias,
+)
+from vaebook.experiments._contestants import CONTESTANTS
+from vaebook.experiments._picture_data import PictureData, load_pictures_of
+from vaebook.experiments._picture_measures import measure_samples, reference_of
+from vaebook.models import GAN, Conv
+
+
+def few_features(images: Tensor) -> Tensor:
+    """Eight means over blocks of rows, slightly bent: stands in for a network."""
+    return images.mean((1, 3)).unflatten(1, (4, -1)).mean(2).repeat(1, 2).cumsum(1).tanh()
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> PictureData:
+    """96 dogs, networks of 4 channels, and an oracle that answers at once."""
+    dogs = load_dogs(96, 8, 40)
+    data = PictureData("dogs", dogs.train, dogs.test, load_dogs(40, 8, 8, seed=7).train.images)
+    small = Conv((4, 4), 8, background=0.95, blank=0.95)
+    monkeypatch.setattr(comparison, "load_pictures_of", lambda name: data)
+    monkeypatch.setattr(comparison, "NUM_COMPONENTS", 2)
+    monkeypatch.setattr(_contestants, "network_of", lambda name: small)
+    monkeypatch.setattr(_contestants, "judge_of", lambda name: small)
+    monkeypatch.setattr(
+        _picture_measures, "judge_dogs", lambda images: {"validity": float(len(images))}
+    )
+    return data
+
+
+def test_all_contestants_have_one_decoder_and_one_encoder() -> None:
+    for data_name, shape in (("dogs", (1, 32, 32)), ("fashion", (1, 28, 28))):
+        decoders, encoders = set(), set()
+        for name, contestant in CONTESTANTS.items():
+            model = contestant.build(shape, data_name)
+            decoder = model.generator if isinstance(model, GAN) else model.decoder
+            decoders.add(tuple(tuple(p.shape) for p in decoder.parameters()))
+            if hasattr(model, "encoder"):  # up to the last layer, which a VAE has twice as wide
+                encoders.add(tuple(tuple(p.shape) for p in model.encoder.parameters())[:-2])
+            assert contestant.lr == CONTESTANTS["GAN"].lr, name
+        assert len(decoders) == len(encoders) == 1
+
+
+def test_every_contestant_makes_rows(few: PictureData) -> None:
+    kept: dict[str, Tensor] = {}
+    rows = comparison.run(
+        0, epochs=0.01, num_images=40, num_judged=3, features=few_features, pictures=kept
+    )
+    rows += comparison.run(
+        0,
+        models=comparison.ADVERSARIAL,
+        epochs=0.01,
+        num_images=40,
+        num_judged=3,
+        features=few_features,
+        pictures=kept,
+    )
+    frame = pd.DataFrame(rows).set_index("model")
+    names = [
+        "real, fresh",
+        "training pictures",
+        "autoencoder + mixture",
+        "VAE",
+        "VAE + mixture",
+        "VAE, learned σ",
+        "VAE-GAN",
+        "GAN",
+    ]
+    assert list(frame.index) == names == list(kept)
+    assert not frame["failed"].any()
+    measures = ["validity", "precision", "recall", "frechet", "sharpness", "novelty", "power_3"]
+    assert frame[measures].notna().all().all()
+    assert (frame["validity"] == 3).all()
+    assert frame.loc["training pictures", ["novelty", "copies"]].tolist() == [0, 1]
+    assert (frame["steps"].dropna() == 3).all()  # an epoch of 96 dogs
+    assert math.isnan(frame.loc["GAN", "reconstruction_rmse"])
+    assert frame.loc["VAE-GAN", "reconstruction_rmse"] > 0
+    assert frame.loc[names[2:], "seconds"].gt(0).all()
+
+
+def test_equal_steps_are_the_gans(few: PictureData, monkeypatch: pytest.MonkeyPatch) -> None:
+    short = {
+        name: contestant._replace(epochs={"dogs": 4 if name == "VAE" else 2})
+        for name, contestant in CONTESTANTS.items()
+    }
+    monkeypatch.setattr(comparison, "CONTESTANTS", short)
+    frame = pd.DataFrame(
+        comparison.run(0, models=("VAE", "GAN"), num_images=40, features=few_features)
+    )
+    assert frame.groupby("budget")["steps"].unique().map(list).to_dict() == {
+        "equal seconds": [12, 6],
+        "equal steps": [6],
+    }
+    # looked at half-way, the averaged model is another one
+    assert frame[frame["model"] == "VAE"]["frechet"].nunique() == 2
+
+
+def test_a_model_that_breaks_down_loses_no_other(
+    few: PictureData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: object, **settings: object) -> None:
+        raise ValueError("the loss became nan")
+
+    monkeypatch.setattr(comparison, "fit", broken)
+    rows = comparison.run(0, models=("VAE", "real, fresh"), num_images=40, features=few_features)
+    assert [row["failed"] for row in rows] == ["the loss became nan", ""]
+
+
+def test_the_record_of_the_others_is_the_same_experiment() -> None:
+    given = comparison_adversarial.run.__kwdefaults__
+    ours = comparison.run.__kwdefaults__
+    assert {**ours, "models": comparison.ADVERSARIAL} == {
+        **ours,
+        **{name: value for name, value in given.items() if name != "pictures"},
+    }
+
+
+def test_fresh_clothes_are_taken_out_of_the_training_set() -> None:
+    data, everything = load_pictures_of("fashion"), load_fashion()
+    assert len(data.train) == 8000
+    assert len(data.fresh) == len(data.test) == 2000
+    assert data.train.labels is not None
+    assert torch.bincount(data.train.labels).tolist() == [800] * 10
+    together = torch.cat([data.train.images, data.fresh]).flatten(1).sum(1).sort().values
+    torch.testing.assert_close(together, everything.train.images.flatten(1).sum(1).sort().values)
+
+
+def test_fresh_dogs_are_in_no_split() -> None:
+    data = load_pictures_of("dogs")
+    for split in (data.train, data.test):
+        assert torch.cdist(data.fresh[:50].flatten(1), split.images.flatten(1)).min() > 0.1
+
+
+def test_measures_of_real_and_of_blurred_pictures(few: PictureData) -> None:
+    reference = reference_of(few, few_features)
+    real = measure_samples(few.fresh, reference)
+    blurred = measure_samples(metric_bias.blurred(few.fresh), reference)
+    assert real["power_0"] == pytest.approx(1, abs=0.05)
+    assert blurred["sharpness"] < 0.9 * real["sharpness"]
+    assert blurred["fine"] < 0.8 * real["fine"]
+    assert blurred["novelty"] < real["novelty"]
+
+
+def test_no_oracle_for_clothes(few: PictureData) -> None:
+    reference = reference_of(few._replace(name="fashion"), few_features)
+    assert "validity" not in measure_samples(few.fresh, reference)
+
+
+def test_bias_falls_with_the_number_of_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metric_bias, "recorded_features", lambda name: few_features)
+    frame = pd.DataFrame(metric_bias.run(0, sizes=(20, 200)))
+    real = frame[frame["kind"] == "real"].set_index("size")
+    assert real.loc[20, "frechet"] > real.loc[200, "frechet"]
+    assert real.loc[20, "predicted"] == pytest.approx(10 * real.loc[200, "predicted"])
