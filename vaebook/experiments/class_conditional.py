@@ -71,7 +71,9 @@ def train(variant: Variant, data: ImageData, *, seed: int, num_epochs: int) -> C
 
 def classifier(data: ImageData) -> Pipeline:
     """Logistic regression on 64 principal components of the training pictures."""
-    judge = make_pipeline(PCA(64, random_state=0), LogisticRegression(max_iter=300))
+    judge = make_pipeline(
+        PCA(64, random_state=0), StandardScaler(), LogisticRegression(max_iter=1000)
+    )
     judge.fit(data.train.images.flatten(1).numpy(), data.train.labels.numpy())
     return judge
 
@@ -91,7 +93,7 @@ def means_of(model: ConditionalVAE, split: Split, strength: float) -> Float[Tens
 
 def probe(model: ConditionalVAE, data: ImageData, strength: float) -> float:
     """How often a linear classifier reads the label off the code; 0.1 is chance."""
-    reader = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
+    reader = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     reader.fit(means_of(model, data.train, strength).numpy(), data.train.labels.numpy())
     codes = means_of(model, data.test, strength).numpy()
     return float((reader.predict(codes) == data.test.labels.numpy()).mean())

@@ -35,7 +35,7 @@ def accuracy(
     truth: Int[Tensor, " m"],
 ) -> float:
     """Logistic regression on standardised features; probabilities are averaged over ``tests``."""
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
+    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     probe.fit(train.numpy(), labels.numpy())
     chance = sum(torch.as_tensor(probe.predict_proba(test.numpy())) for test in tests)
     return float((torch.as_tensor(chance).argmax(1) == truth).float().mean())

@@ -211,7 +211,7 @@ def measure(
         "one": float(each[0].square().mean().sqrt()),
         "best": float(each.min(0).values.square().mean().sqrt()),
         "spread": float(variance.sqrt()),
-        "calibration": float((variance * (1 + 1 / number)).sqrt()) / of_mean,
+        "calibration": float((variance * (1 + 1 / number)).sqrt()) / max(of_mean, 1e-9),
     }
 
 

@@ -7,8 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from vaebook.data import load_dogs, load_fashion, render
-from vaebook.data.digits import load_digits
+from vaebook.data import load_digits, load_fashion, render, sample_factors
 from vaebook.experiments.anomalies import Baselines, autoencoder_score, train_vae
 from vaebook.metrics import auroc, vae_anomaly_scores
 from vaebook.models import VAE, Autoencoder
@@ -31,7 +30,7 @@ def digits_as_clothes(split: str) -> Float[Tensor, "n 1 28 28"]:
 def strange_pictures(clothes: Float[Tensor, "n 1 28 28"]) -> dict[str, Float[Tensor, "m 1 28 28"]]:
     """Pictures that no training picture resembles, some of them made from real ``clothes``."""
     blurred = F.avg_pool2d(clothes, 5, stride=1, padding=2, count_include_pad=True)
-    dogs = 1 - render(load_dogs().test.factors[:500], size=28)  # bright on black
+    dogs = 1 - render(sample_factors(500, seed=NOISE_SEED), size=28)  # bright on black
     with seeded(NOISE_SEED):
         noise = torch.rand(500, 1, 28, 28)
         order = torch.stack([torch.randperm(28 * 28) for _ in range(len(clothes))])

@@ -1,5 +1,6 @@
 """A Gaussian proposal made for one image at a time, where the encoder's q(z | x) is too poor."""
 
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -62,7 +63,9 @@ def laplace_proposal(
         return model.likelihood_of(code[None]).mean.flatten()
 
     jacobian = torch.func.vmap(torch.func.jacfwd(mean_of))
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        # torch's forward derivatives still use its old compiler, and it warns about itself
+        warnings.simplefilter("ignore", DeprecationWarning)
         for step in range(num_steps + 1):
             slopes = jacobian(codes)  # [n, p, d]
             precision = eye + slopes.transpose(1, 2) @ slopes / variance

@@ -1,0 +1,208 @@
+"""Tables with gaps: the VAE and the Gaussian of what was observed, against exact conditionals."""
+
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+from sklearn.datasets import load_wine
+from torch.distributions import MultivariateNormal, Normal
+
+from vaebook.experiments import imputation
+from vaebook.models import MLP, IncompleteGaussian, IncompleteVAE, ProbabilisticPCA, pack_table
+from vaebook.training import fit, seeded
+
+close = torch.testing.assert_close
+NAN = math.nan
+
+
+def correlated(size: int, seed: int = 0) -> tuple[torch.Tensor, MultivariateNormal]:
+    factor = torch.tensor([[1.0, 0.0, 0.0], [0.8, 0.6, 0.0], [-0.5, 0.4, 0.7]])
+    truth = MultivariateNormal(torch.tensor([0.5, -1.0, 2.0]), scale_tril=factor)
+    with seeded(seed):
+        return truth.sample((size,)), truth
+
+
+# --- the Gaussian -------------------------------------------------------------------------------
+
+
+def test_without_gaps_it_is_mean_and_covariance() -> None:
+    table, _ = correlated(200)
+    found = IncompleteGaussian.fit(table, num_steps=2, ridge=1e-9)
+    close(found.mean, table.double().mean(0))
+    close(found.covariance, torch.cov(table.double().T, correction=0), atol=1e-7, rtol=0)
+
+
+def test_with_gaps_it_finds_the_truth() -> None:
+    table, truth = correlated(5000)
+    gaps, _ = imputation.remove(table, 0.3, seed=0)
+    found = IncompleteGaussian.fit(gaps, ridge=1e-9)
+    # 3,500 values of each column: standard errors of 0.02 and, of pairs, 0.03
+    close(found.mean.float(), truth.mean, atol=0.06, rtol=0)
+    close(found.covariance.float(), truth.covariance_matrix, atol=0.1, rtol=0)
+
+
+def test_em_never_lowers_the_likelihood_of_what_was_observed() -> None:
+    table, _ = correlated(60)
+    gaps, missing = imputation.remove(table, 0.4, seed=1)
+
+    def likelihood(model: IncompleteGaussian) -> float:
+        total = 0.0
+        for row, hidden in zip(gaps.double(), missing, strict=True):
+            seen = ~hidden
+            if seen.any():
+                covariance = model.covariance[seen][:, seen]
+                total += float(MultivariateNormal(model.mean[seen], covariance).log_prob(row[seen]))
+        return total
+
+    steps = [likelihood(IncompleteGaussian.fit(gaps, num_steps=n, ridge=1e-9)) for n in range(1, 9)]
+    assert all(later >= earlier - 1e-6 for earlier, later in pairwise(steps))
+
+
+def test_a_gap_gets_its_conditional_mean() -> None:
+    _, truth = correlated(1)
+    model = IncompleteGaussian(truth.mean.double(), truth.covariance_matrix.double())
+    table = torch.tensor([[1.0, NAN, 3.0], [NAN, NAN, NAN], [1.0, 2.0, 3.0]])
+    filled = model.impute(table)
+    cov, mean = truth.covariance_matrix, truth.mean
+    slope = cov[1, [0, 2]] @ torch.linalg.inv(cov[[0, 2]][:, [0, 2]])
+    close(filled[0, 1], mean[1] + slope @ (torch.tensor([1.0, 3.0]) - mean[[0, 2]]))
+    close(filled[1], mean)
+    assert torch.equal(filled[2], table[2])
+    assert torch.equal(filled[0, [0, 2]], table[0, [0, 2]])
+
+
+def test_with_a_rank_it_is_probabilistic_pca() -> None:
+    table = torch.as_tensor(load_wine().data).float()
+    table = (table - table.mean(0)) / table.std(0)
+    found = IncompleteGaussian.fit(table, rank=4, num_steps=1, ridge=1e-9)
+    exact = ProbabilisticPCA.fit(table, 4)
+    expected = exact.weights @ exact.weights.T + exact.sigma**2 * torch.eye(13).double()
+    close(found.covariance, expected, atol=1e-6, rtol=0)
+
+
+def test_impossible_tables() -> None:
+    with pytest.raises(ValueError, match="1 columns were never observed"):
+        IncompleteGaussian.fit(torch.tensor([[1.0, NAN], [2.0, NAN]]))
+    with pytest.raises(ValueError, match="rank is 3"):
+        IncompleteGaussian.fit(correlated(10)[0], rank=3)
+
+
+# --- the VAE ------------------------------------------------------------------------------------
+
+
+def small(**settings: object) -> IncompleteVAE:
+    with seeded(0):
+        return IncompleteVAE(3, 1, network=MLP((6,), "tanh"), **settings).double()  # type: ignore[arg-type]
+
+
+def test_only_what_was_observed_counts() -> None:
+    model = small()
+    table = torch.tensor([[0.3, NAN, -0.7], [NAN, NAN, NAN]]).double()
+    packed = pack_table(table)
+    codes = torch.tensor([[[0.4], [0.4]]]).double()
+    found = model.log_weights(packed, codes)[0]
+    means = model.decoder(codes[0]).flatten(1)[0]
+    sigma = model.log_sigma.exp()
+    log_p = Normal(means[[0, 2]], sigma[[0, 2]]).log_prob(table[0, [0, 2]]).sum()
+    posterior = model.posterior(packed)
+    prior = Normal(0.0, 1.0).log_prob(codes[0, :, 0])
+    each = Normal(posterior.mu[:, 0], posterior.std[:, 0]).log_prob(codes[0, :, 0])
+    close(found, torch.stack([log_p, torch.zeros_like(log_p)]) + prior - each)
+
+
+def test_what_hides_in_a_gap_changes_nothing() -> None:
+    model = small()
+    one = pack_table(torch.tensor([[0.3, NAN, -0.7]]).double())
+    other = one.clone()
+    other[0, 0, 0, 1] = 0.9  # a value where the mask says there is none
+    with seeded(1):
+        first = model.loss(one)
+    with seeded(1):
+        close(model.loss(other), first)
+    close(model.posterior(other).mu, model.posterior(one).mu)
+    empty = pack_table(torch.tensor([[0.3, 0.0, -0.7]]).double())  # observed, and at the mean
+    assert not torch.equal(model.posterior(empty).mu, model.posterior(one).mu)
+
+
+def test_more_samples_tighten_the_bound() -> None:
+    packed = pack_table(correlated(50)[0].double())
+    losses = []
+    for number in (1, 10, 100):
+        model = small(num_importance=number)
+        with seeded(0):
+            repeated = torch.stack([model.loss(packed) for _ in range(40)])
+        losses.append(float(repeated.detach().mean()))
+    assert losses[0] > losses[1] > losses[2]
+
+
+def linear(size: int = 400) -> tuple[IncompleteVAE, torch.Tensor]:
+    table, _ = correlated(size)
+    table = (table - table.mean(0)) / table.std(0)
+    with seeded(0):
+        model = IncompleteVAE(3, 1, network=MLP(()))
+    return model, table
+
+
+def test_imputation_is_the_exact_conditional_of_a_linear_decoder() -> None:
+    model, table = linear()
+    with torch.no_grad():
+        model.log_sigma.copy_(torch.tensor([-0.5, -0.3, 0.2]))
+        for part in model.encoder.parameters():
+            part.zero_()  # q(z | observed) is the prior: the weights are bounded
+    gaps, _ = imputation.remove(table[:40], 0.3, seed=0)
+    layer = model.decoder[0]
+    covariance = layer.weight @ layer.weight.T + torch.diag((2 * model.log_sigma).exp())
+    exact = IncompleteGaussian(layer.bias.detach().double(), covariance.detach().double())
+    filled = model.impute(gaps, num_samples=20_000)
+    # of 20,000 codes a tenth or more counts: standard errors of 0.01 for a column of deviation 1
+    close(filled, exact.impute(gaps), atol=0.05, rtol=0)
+    assert torch.equal(filled[~gaps.isnan()], gaps[~gaps.isnan()])
+
+
+def test_it_learns_from_gaps() -> None:
+    model, table = linear()
+    gaps, missing = imputation.remove(table, 0.2, seed=0)
+    fit(model, pack_table(gaps), num_epochs=20, batch_size=50, lr=2e-2)
+    error = imputation.missing_rmse(model.impute(gaps), table, missing)
+    blind = imputation.missing_rmse(torch.nan_to_num(gaps), table, missing)
+    assert error < 0.9 * blind
+
+
+def test_packing() -> None:
+    packed = pack_table(torch.tensor([[1.0, NAN]]))
+    assert packed.shape == (1, 2, 1, 2)
+    close(packed[0, 0, 0], torch.tensor([0.51, 0.5]))
+    close(packed[0, 1, 0], torch.tensor([1.0, 0.0]))
+    with pytest.raises(ValueError, match="Standardise"):
+        pack_table(torch.tensor([[100.0]]))
+    with pytest.raises(ValueError, match="NaN for what is missing"):
+        pack_table(torch.ones(3))
+
+
+# --- the experiment -----------------------------------------------------------------------------
+
+
+def test_errors_are_of_the_missing_entries_alone() -> None:
+    table = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    missing = torch.tensor([[True, False], [False, False]])
+    filled = torch.tensor([[4.0, 2.0], [3.0, 4.0]])
+    assert imputation.missing_rmse(filled, table, missing) == pytest.approx(3.0)
+
+
+def test_removal_is_random_and_standardising_looks_at_what_is_left() -> None:
+    table = imputation.load_table("wine")
+    gaps, missing = imputation.remove(table, 0.3, seed=0)
+    assert abs(float(missing.double().mean()) - 0.3) < 0.04  # 2,314 entries: se 0.01
+    assert torch.equal(gaps.isnan(), missing)
+    complete, given = imputation.standardise(table, gaps)
+    close(torch.nanmean(given, 0), torch.zeros(13), atol=1e-5, rtol=0)
+    close(torch.nanmean(given**2, 0), torch.ones(13), atol=1e-4, rtol=0)
+    assert torch.equal(complete[~missing], given[~missing])
+
+
+def test_the_experiment_in_small() -> None:
+    rows = imputation.run(0, tables=("wine",), shares=(0.2,), num_steps=4)
+    assert {row["method"] for row in rows} == {*imputation.BASELINES, *imputation.VAES}
+    errors = {row["method"]: row["rmse"] for row in rows}
+    assert errors["Gaussian"] < errors["mean"] < 1.2
