@@ -265,3 +265,17 @@ def test_the_density_counts_the_scale_in_every_dimension() -> None:
     torch.testing.assert_close(
         made.log_prob(codes[:7]), inside + 2 * factor.log(), rtol=1e-3, atol=1e-3
     )
+
+
+def test_each_code_has_noise_and_a_time_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[Tensor, Tensor]] = []
+
+    def watched(velocity: object, noise: Tensor, codes: Tensor, t: Tensor) -> Tensor:
+        seen.append((noise, t))
+        return flow_matching_loss(velocity, noise, codes, t)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("vaebook.distributions.flow_matching.flow_matching_loss", watched)
+    fit_flow_matching(two_clumps(60), num_epochs=2, batch_size=30, hidden=8)
+    assert len(seen) == 4
+    noise, t = torch.cat([pair[0] for pair in seen]), torch.cat([pair[1] for pair in seen])
+    assert len(noise.unique(dim=0)) == len(t.unique()) == 120
