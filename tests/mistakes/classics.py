@@ -1,10 +1,12 @@
 """Mistakes of chapters 01 to 06, and the list of all."""
 
 from tests.mistakes.blur import BLUR
+from tests.mistakes.latent_flow import LATENT_FLOW
 from tests.mistakes.latents import LATENTS
 from tests.mistakes.losses import LOSSES
 from tests.mistakes.planting import Mistake
 from tests.mistakes.priors import PRIORS
+from tests.mistakes.uses import USES
 
 GAUSSIAN = "vaebook/distributions/gaussian.py"
 DIVERGENCES = "vaebook/distributions/divergences.py"
@@ -509,4 +511,5 @@ HARMLESS = Mistake(
 MISTAKES: tuple[Mistake, ...] = (
     *(*KL, *SAMPLING, *LIKELIHOOD, *BOUND, *TRAINING, *MEASURES),
     *(*LOSSES, *LATENTS, *PRIORS, *BLUR),
+    *(*LATENT_FLOW, *USES),
 )
