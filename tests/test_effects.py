@@ -3,10 +3,12 @@
 import re
 from pathlib import Path
 
+import nbformat
 import pandas as pd
 import pytest
 
-from vaebook.experiments import CLAIMS, Claim, load_provenance, results_folder
+from tests.conftest import ROOT
+from vaebook.experiments import CLAIMS, Claim, load_provenance, results_folder, scoreboard
 from vaebook.experiments._judges import Effect
 
 TRIED = [claim for claim in CLAIMS if claim.judge is not None]
@@ -61,3 +63,30 @@ def test_the_effects_are_the_numbers_of_the_evidence() -> None:
     printed = re.findall(r"from (-?\d+%)", told["C7"].evidence)
     assert len(printed) == 2
     assert set(printed) <= set(shares)
+
+
+def test_the_scoreboard_is_what_the_judges_say() -> None:
+    board = scoreboard()
+    assert list(board.index) == [claim.name for claim in CLAIMS]
+    for claim in CLAIMS:
+        row = board.loc[claim.name]
+        assert (row["claim"], row["rule"]) == (claim.text, claim.rule)
+        if claim.judge is None:
+            assert (row["verdict"], row["evidence"], row["commands"]) == ("not tried yet", "", ())
+        else:
+            found = claim.judge(None)
+            assert (row["verdict"], row["evidence"]) == (found.outcome, found.evidence)
+            assert len(row["commands"]) == len(claim.records)
+
+
+def test_the_first_page_and_the_last_chapter_show_the_same_table() -> None:
+    """Both call the one function; neither asks a judge by itself."""
+    extension = (ROOT / "book" / "_ext" / "scoreboard.py").read_text(encoding="utf-8")
+    assert "scoreboard(results)" in extension
+    assert ".judge" not in extension
+    cells = nbformat.read(ROOT / "book" / "14-verdicts.ipynb", as_version=4).cells
+    (cell,) = [cell for cell in cells if cell.id == "scoreboard"]
+    assert "scoreboard()" in cell.source
+    shown = "".join(output.get("text", "") for output in cell.outputs)
+    for name, row in scoreboard().iterrows():
+        assert f"{name}  {row['verdict']}" in shown

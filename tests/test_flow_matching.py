@@ -12,6 +12,7 @@ from vaebook.distributions import (
     DiagonalGaussian,
     VelocityNetwork,
     carry,
+    empirical_velocity,
     exact_divergence,
     fit_flow_matching,
     flow_matching_loss,
@@ -279,3 +280,28 @@ def test_each_code_has_noise_and_a_time_of_its_own(monkeypatch: pytest.MonkeyPat
     assert len(seen) == 4
     noise, t = torch.cat([pair[0] for pair in seen]), torch.cat([pair[1] for pair in seen])
     assert len(noise.unique(dim=0)) == len(t.unique()) == 120
+
+
+def test_the_velocity_to_a_finite_set_by_hand_and_at_both_ends() -> None:
+    codes = torch.tensor([[-1.0], [3.0]], dtype=torch.float64)
+    velocity = empirical_velocity(codes)
+    x, half = torch.tensor([[0.2]], dtype=torch.float64), torch.tensor([0.5], dtype=torch.float64)
+    near, far = (math.exp(-0.5 * ((0.2 - 0.5 * z) / 0.5) ** 2) for z in (-1.0, 3.0))
+    by_hand = (near * (-1.0 - 0.2) + far * (3.0 - 0.2)) / (near + far) / 0.5
+    assert float(velocity(x, half)) == pytest.approx(by_hand)
+    # at time 0 nothing is known of the goal: towards the mean of all
+    assert float(velocity(x, 0 * half)) == pytest.approx(1.0 - 0.2)
+    noise = draws(200, 1)
+    ends = carry(velocity, noise, end=0.999, num_steps=500).points
+    # a thousandth of the noise is left
+    assert torch.minimum((ends + 1).abs(), (ends - 3).abs()).max() < 0.02
+    assert 0.4 < float((ends > 1).double().mean()) < 0.6  # half, within three standard errors
+
+
+def test_the_velocity_to_many_codes_of_a_gaussian_is_the_gaussians() -> None:
+    velocity = empirical_velocity(MEAN + STD * draws(20_000, 2))
+    x, t = draws(10, 2, seed=4), torch.full((10,), 0.4, dtype=torch.float64)
+    # a mean over the few hundred codes near a point's goal
+    torch.testing.assert_close(
+        velocity(x, t), gaussian_velocity(MEAN, STD)(x, t), rtol=0.1, atol=0.1
+    )

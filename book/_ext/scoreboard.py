@@ -3,8 +3,8 @@
     ```{scoreboard}
     ```
 
-The verdicts are computed when the book is built, from ``book/results``, by the functions that the
-chapters print them with, so that the two cannot disagree.
+The table is :func:`vaebook.experiments.scoreboard`, computed from ``book/results`` when the book is
+built; the last chapter prints the same table, so that the two cannot disagree.
 """
 
 import inspect
@@ -15,24 +15,18 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from vaebook.experiments import CLAIMS, Claim
-
-STILL_TO_COME = "*not tried yet*"
+from vaebook.experiments import Claim, scoreboard
 
 
-def row(claim: Claim, results: Path, documents: set[str]) -> list[str]:
-    """The cells of a claim's row, as MyST text."""
-    chapters = []
-    for number in claim.chapters:
-        written = any(Path(name).name.startswith(f"{number:02d}-") for name in documents)
-        chapters.append(f"{{ref}}`{number} <ch{number:02d}>`" if written else str(number))
-    cells = [f"**{claim.name}**", claim.text]
-    if claim.judge is None:
-        cells += [STILL_TO_COME, ""]
-    else:
-        found = claim.judge(results)
-        cells += [f"**{found.outcome}**", found.evidence]
-    return [*cells, ", ".join(chapters)]
+def linked(numbers: tuple[int, ...], documents: set[str]) -> str:
+    """The numbers of chapters, as links to those that are written."""
+    names = [Path(name).name for name in documents]
+    return ", ".join(
+        f"{{ref}}`{number} <ch{number:02d}>`"
+        if any(name.startswith(f"{number:02d}-") for name in names)
+        else str(number)
+        for number in numbers
+    )
 
 
 class Scoreboard(SphinxDirective):
@@ -51,7 +45,17 @@ class Scoreboard(SphinxDirective):
             "",
         ]
         header = ["", "The claim", "Verdict", "The number", "Chapter"]
-        rows = [row(claim, results, self.env.found_docs) for claim in CLAIMS]
+        board = scoreboard(results)
+        rows = [
+            [
+                f"**{name}**",
+                row["claim"],
+                f"**{row['verdict']}**",
+                row["evidence"],
+                linked(row["chapters"], self.env.found_docs),
+            ]
+            for name, row in board.iterrows()
+        ]
         for cells in (header, *rows):
             lines += [("* - " if index == 0 else "  - ") + cell for index, cell in enumerate(cells)]
         rules = Path(inspect.getfile(Claim))
@@ -59,7 +63,7 @@ class Scoreboard(SphinxDirective):
         for judged_by in (rules, *judges, *sorted(results.glob("*.csv"))):
             self.env.note_dependency(str(judged_by))  # a new rule or record: a new page
         lines += ["```", "", "The rule behind each verdict:", ""]
-        lines += [f"- **{claim.name}**: {claim.rule}" for claim in CLAIMS if claim.judge]
+        lines += [f"- **{name}**: {rule}" for name, rule in board["rule"].items() if rule]
         return self.parse_text_to_nodes("\n".join(lines))
 
 

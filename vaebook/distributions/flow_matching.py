@@ -156,3 +156,28 @@ def gaussian_velocity(mean: Float[Tensor, " d"], std: Float[Tensor, " d"]) -> Ve
         return mean + covariance / variance * (x - t * mean)
 
     return velocity
+
+
+def empirical_velocity(codes: Float[Tensor, "m d"]) -> Velocity:
+    r"""The exact velocity from N(0, I) to a finite set of codes, each as probable as the others.
+
+    .. math:: v(x, t) = \sum_i w_i \frac{z_i - x}{1 - t},
+              \qquad w_i \propto e^{-\lVert x - t z_i \rVert^2 / 2 (1 - t)^2}
+
+    The mean over the codes that may be the goal of a point, for t below 1. It ends in the given
+    codes and nowhere else: a network that learned it would have learned the data by heart.
+
+    Args:
+        codes: z_i, one row each.
+
+    Source:
+        Chapter 14; the weights are those of the optimal decoder of chapter 10.
+    """
+
+    def velocity(x: Float[Tensor, "n d"], t: Float[Tensor, " n"]) -> Float[Tensor, "n d"]:
+        left = (1 - t)[:, None]
+        distance = (x[:, None] - t[:, None, None] * codes).square().sum(-1)  # [n, m]
+        weights = torch.softmax(-distance / (2 * left**2), 1)
+        return (weights @ codes - x) / left
+
+    return velocity

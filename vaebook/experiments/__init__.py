@@ -4,8 +4,8 @@ A public module in this package is an experiment: its name is the record's name,
 returns the rows. ``python -m vaebook.experiments NAME --seeds 5`` writes the record.
 """
 
-from vaebook.experiments._claims import CLAIMS, Claim, verdict
-from vaebook.experiments._judges import Verdict
+from vaebook.experiments._claims import CLAIMS, Claim, scoreboard, verdict
+from vaebook.experiments._judges import Effect, Verdict
 from vaebook.experiments._record import available, record, run_seeds
 from vaebook.experiments._recorded import (
     assert_within_spread,
@@ -21,6 +21,7 @@ from vaebook.experiments._recorded import (
 __all__ = [
     "CLAIMS",
     "Claim",
+    "Effect",
     "Verdict",
     "assert_within_spread",
     "available",
@@ -32,6 +33,7 @@ __all__ = [
     "record",
     "results_folder",
     "run_seeds",
+    "scoreboard",
     "summarise",
     "verdict",
 ]

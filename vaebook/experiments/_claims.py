@@ -4,9 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from vaebook.experiments import _judges
 from vaebook.experiments._judges import Verdict
 from vaebook.experiments._prior_records import PRIOR_RECORDS
+from vaebook.experiments._recorded import load_provenance
+
+NOT_TRIED = "not tried yet"
 
 
 @dataclass(frozen=True)
@@ -148,3 +153,32 @@ def verdict(name: str, folder: Path | None = None) -> Verdict:
                 raise ValueError(f"claim {name} has not been tried yet.")
             return claim.judge(folder)
     raise ValueError(f"no claim {name!r}; expected one of {', '.join(c.name for c in CLAIMS)}.")
+
+
+def scoreboard(folder: Path | None = None) -> pd.DataFrame:
+    """All claims with what the records say: the table of the first page and of the last chapter.
+
+    Args:
+        folder: where the records lie; ``book/results`` by default.
+
+    Returns:
+        A row per claim, indexed by its name: ``claim``, ``verdict`` (``"not tried yet"`` without a
+        judge), ``evidence``, ``chapters``, ``rule``, and ``commands`` that make its records anew.
+    """
+    rows = []
+    for claim in CLAIMS:
+        outcome, evidence = NOT_TRIED, ""
+        if claim.judge is not None:
+            outcome, evidence, _ = claim.judge(folder)
+        commands = [load_provenance(name, folder)["command"] for name in claim.records]
+        rows.append(
+            {
+                "claim": claim.text,
+                "verdict": outcome,
+                "evidence": evidence,
+                "chapters": claim.chapters,
+                "rule": claim.rule,
+                "commands": tuple(commands),
+            }
+        )
+    return pd.DataFrame(rows, index=[claim.name for claim in CLAIMS])
