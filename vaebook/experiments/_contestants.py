@@ -77,10 +77,12 @@ def _gan(shape: ImageShape, data_name: str) -> nn.Module:
     )
 
 
+# Seconds of one core for 10,000 dogs (or clothes), measured once: autoencoder 3.8 (3.1), VAE 4.0
+# (3.2), VAE-GAN 14.7 (11.9), GAN 10.4 (8.4). There are 8,000 clothes. All get about 84 s (40 s).
 CONTESTANTS: dict[str, Contestant] = {
-    "autoencoder": Contestant(_autoencoder, {"dogs": 17, "fashion": 17}, at_equal_steps=True),
-    "VAE": Contestant(_vae, {"dogs": 16, "fashion": 16}, at_equal_steps=True),
-    "VAE, learned σ": Contestant(_learned, {"dogs": 16, "fashion": 16}, at_equal_steps=True),
-    "VAE-GAN": Contestant(_vae_gan, {"dogs": 5, "fashion": 5}),
-    GAN_NAME: Contestant(_gan, {"dogs": 8, "fashion": 8}, average="generator"),
+    "autoencoder": Contestant(_autoencoder, {"dogs": 22, "fashion": 16}, at_equal_steps=True),
+    "VAE": Contestant(_vae, {"dogs": 21, "fashion": 16}, at_equal_steps=True),
+    "VAE, learned σ": Contestant(_learned, {"dogs": 21, "fashion": 16}, at_equal_steps=True),
+    "VAE-GAN": Contestant(_vae_gan, {"dogs": 6, "fashion": 4}),
+    GAN_NAME: Contestant(_gan, {"dogs": 8, "fashion": 6}, average="generator"),
 }

@@ -46,13 +46,14 @@ from vaebook.experiments._picture_measures import (
     recorded_features,
     reference_of,
 )
-from vaebook.models import VAE, Autoencoder
+from vaebook.models import GAN, VAE, Autoencoder
 from vaebook.training import Callback, Step, WeightAverage, fit, seeded
 
 # Not a small number: the dogs are drawn from seeds 0, 1 and 2, and noise from the same stream
 # would depend on them.
 SAMPLE_SEED = 1_000_003
 NUM_COMPONENTS = 10  # of the mixtures
+WEIGHTS_KEPT = ("VAE", "GAN")  # of seed 0, for chapters to go on from
 NUM_KEPT = 64  # pictures of each kind that the record keeps
 CONTROLS = ("real, fresh", "training pictures")
 LIKELIHOOD = ("autoencoder", "VAE", "VAE, learned σ")  # and controls: this record
@@ -125,6 +126,7 @@ def run(
     num_judged: int = 100,
     features: Features | None = None,
     pictures: dict[str, Tensor] | None = None,
+    weights: dict[str, nn.Module] | None = None,
 ) -> list[dict[str, Any]]:
     """Train each model, draw pictures in each of its ways, and measure them.
 
@@ -140,6 +142,7 @@ def run(
             binomial standard error of √(s (1 − s) / num_judged).
         features: of pictures; those of the record ``feature_networks`` by default.
         pictures: filled with the first samples of each way, under its name.
+        weights: filled with what draws the pictures of ``WEIGHTS_KEPT``: decoder or generator.
 
     Returns:
         A row per sampler and budget with the measures of
@@ -154,7 +157,12 @@ def run(
             if name in CONTROLS:
                 rows += [_control(name, reference, seed, num_images, num_judged, pictures)]
             else:
-                rows += _contestant(name, reference, seed, epochs, num_images, num_judged, pictures)
+                found, model = _contestant(
+                    name, reference, seed, epochs, num_images, num_judged, pictures
+                )
+                rows += found
+                if weights is not None and name in WEIGHTS_KEPT:
+                    weights[name] = model.generator if isinstance(model, GAN) else model.decoder  # type: ignore[assignment]
         except ValueError as error:  # what fit raises when a loss is no number any more
             rows.append({"model": name, "budget": SECONDS, "failed": str(error)})
     return rows
@@ -185,7 +193,7 @@ def _contestant(
     num_images: int,
     num_judged: int,
     pictures: dict[str, Tensor] | None,
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], nn.Module]:
     data = reference.data
     contestant = CONTESTANTS[name]
     num_epochs, as_gan = (
@@ -225,4 +233,4 @@ def _contestant(
         callbacks=[average, snapshot] if watched else [average],
     )
     look(model, SECONDS, num_epochs, time.process_time() - start - snapshot.seconds)
-    return rows
+    return rows, model

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from vaebook.experiments import comparison
 
@@ -15,6 +15,7 @@ def run(
     num_images: int = 2000,
     num_judged: int = 100,
     pictures: dict[str, Tensor] | None = None,
+    weights: dict[str, nn.Module] | None = None,
 ) -> list[dict[str, Any]]:
     """:func:`vaebook.experiments.comparison.run`: the same protocol for other models."""
     return comparison.run(
@@ -25,4 +26,5 @@ def run(
         num_images=num_images,
         num_judged=num_judged,
         pictures=pictures,
+        weights=weights,
     )
