@@ -103,8 +103,8 @@ def run(
     seed: int,
     *,
     models: tuple[str, ...] = tuple(LIKELIHOODS),
-    num_epochs: int = 15,
-    num_images: int = 10,
+    num_epochs: int = 10,
+    num_images: int = 8,
     num_samples: int = 10_000,
 ) -> list[dict[str, Any]]:
     """Rows: one for each model, proposal and number of samples, and one for each model's NLL.

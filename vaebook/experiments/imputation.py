@@ -108,7 +108,7 @@ BASELINES: dict[str, Callable[[Tensor, int], Tensor]] = {
     "Gaussian": _gaussian,
     "probabilistic PCA": _low_rank,
 }
-VAES = {"VAE": 1, "VAE, 5 samples": NUM_IMPORTANCE}
+VAES = {"VAE, 5 samples": NUM_IMPORTANCE}
 
 
 def missing_rmse(
