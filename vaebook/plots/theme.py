@@ -21,6 +21,7 @@ COLOURS: dict[str, str] = {
     "learned prior": "#009E73",
     "letters": "#D55E00",
     "fitted afterwards": "#E69F00",
+    "flow matching": "#882255",
 }
 
 
