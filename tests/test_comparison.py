@@ -11,6 +11,7 @@ from vaebook.data import load_dogs, load_fashion
 from vaebook.experiments import (
     _contestants,
     _picture_measures,
+    adversarial_switch,
     comparison,
     comparison_adversarial,
     metric_bias,
@@ -170,3 +171,29 @@ def test_bias_falls_with_the_number_of_pictures(monkeypatch: pytest.MonkeyPatch)
     real = frame[frame["kind"] == "real"].set_index("size")
     assert real.loc[20, "frechet"] > real.loc[200, "frechet"]
     assert real.loc[20, "predicted"] == pytest.approx(10 * real.loc[200, "predicted"])
+
+
+def test_the_switch_goes_on_from_one_vae(few: PictureData, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = Conv((4, 4), 8, background=0.95, blank=0.95)
+    for name in ("network_of", "judge_of"):
+        monkeypatch.setattr(adversarial_switch, name, lambda name: small)
+    monkeypatch.setattr(adversarial_switch, "load_pictures_of", lambda name: few)
+    rows: dict[float, pd.DataFrame] = {}
+    kept: dict[float, dict[str, Tensor]] = {}
+    for weight in (0.0, 50.0):
+        kept[weight] = {}
+        found = adversarial_switch.run(
+            0,
+            num_epochs=1,
+            num_more=1,
+            adversarial_weight=weight,
+            features=few_features,
+            pictures=kept[weight],
+        )
+        rows[weight] = pd.DataFrame(found).set_index("stage")
+    assert list(rows[0.0].index) == ["before", "as long again without", "as long again with"]
+    # without weight the discriminator changes nothing but the noise: one step is a small one
+    gap = rows[0.0].loc["as long again with", "rmse"] - rows[0.0].loc["before", "rmse"]
+    assert abs(gap) < 0.02
+    assert not torch.equal(kept[0.0]["as long again with"], kept[50.0]["as long again with"])
+    torch.testing.assert_close(kept[0.0]["before"], kept[50.0]["before"])
