@@ -1,6 +1,7 @@
 """Distributions over codes and images: Gaussians, their KL divergences, likelihoods, priors."""
 
 from vaebook.distributions.autoregressive import AutoregressiveLikelihood
+from vaebook.distributions.continuous_flow import Carried, ContinuousFlow, carry
 from vaebook.distributions.conventions import (
     CONVENTIONS,
     LossConvention,
@@ -27,6 +28,13 @@ from vaebook.distributions.fitted import (
 )
 from vaebook.distributions.fixed_priors import unit_laplace, unit_uniform
 from vaebook.distributions.flow import FlowDistribution, SplineFlow
+from vaebook.distributions.flow_matching import (
+    empirical_velocity,
+    fit_flow_matching,
+    flow_matching_loss,
+    gaussian_velocity,
+    straight_path,
+)
 from vaebook.distributions.gaussian import DiagonalGaussian, reparameterise, standard_normal
 from vaebook.distributions.gradients import (
     SampleGradients,
@@ -41,6 +49,7 @@ from vaebook.distributions.grey_pixels import (
     grey_level_log_prob,
     optimal_sigma,
 )
+from vaebook.distributions.jensen_shannon import jensen_shannon
 from vaebook.distributions.laplace_pixels import LaplaceLikelihood
 from vaebook.distributions.learned_priors import (
     FlowPrior,
@@ -61,6 +70,7 @@ from vaebook.distributions.priors import Prior
 from vaebook.distributions.quadrature import quadrature_kl
 from vaebook.distributions.spherical import HypersphericalUniform, PowerSpherical
 from vaebook.distributions.stretched_beta import StretchedBeta
+from vaebook.distributions.velocity import VelocityNetwork, exact_divergence
 
 __all__ = [
     "CONVENTIONS",
@@ -68,7 +78,9 @@ __all__ = [
     "AutoregressiveLikelihood",
     "BernoulliLikelihood",
     "BoxCorners",
+    "Carried",
     "ContinuousBernoulliLikelihood",
+    "ContinuousFlow",
     "DiagonalGaussian",
     "DiscretizedLogisticLikelihood",
     "FlowDistribution",
@@ -93,17 +105,25 @@ __all__ = [
     "SplineFlow",
     "StretchedBeta",
     "VampPrior",
+    "VelocityNetwork",
+    "carry",
+    "empirical_velocity",
+    "exact_divergence",
     "fit_box",
     "fit_diagonal_gaussian",
     "fit_flow",
+    "fit_flow_matching",
     "fit_gaussian",
     "fit_letters",
     "fit_mixture",
+    "flow_matching_loss",
     "gaussian_kl",
     "gaussian_kl_diagonal",
     "gaussian_kl_full",
     "gaussian_kl_quadrature",
+    "gaussian_velocity",
     "grey_level_log_prob",
+    "jensen_shannon",
     "kernel_matrix",
     "kl",
     "leave_one_out",
@@ -115,6 +135,7 @@ __all__ = [
     "reparameterise",
     "score_function_gradient",
     "standard_normal",
+    "straight_path",
     "translate_loss",
     "unit_laplace",
     "unit_uniform",

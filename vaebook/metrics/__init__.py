@@ -7,6 +7,15 @@ from vaebook.metrics.aggregate import (
     minibatch_mutual_information,
     split_rate,
 )
+from vaebook.metrics.detection import (
+    Auroc,
+    auroc,
+    choose_threshold,
+    flagged,
+    neighbour_distance,
+    vae_anomaly_scores,
+)
+from vaebook.metrics.frechet import frechet_bias, frechet_distance, gaussian_frechet
 from vaebook.metrics.geometry import (
     log_ball_volume,
     mahalanobis,
@@ -16,8 +25,11 @@ from vaebook.metrics.geometry import (
 from vaebook.metrics.importance import (
     effective_sample_size,
     importance_log_weights,
+    log_mean_interval,
     log_mean_weight,
 )
+from vaebook.metrics.inversion import Inversion, invert
+from vaebook.metrics.laplace import laplace_proposal
 from vaebook.metrics.latent import (
     AggregateMoments,
     active_units,
@@ -31,6 +43,7 @@ from vaebook.metrics.likelihood import (
     prior_monte_carlo_log_likelihood,
 )
 from vaebook.metrics.manifold import PrecisionRecall, precision_recall
+from vaebook.metrics.novelty import Novelty, nearest_distance, novelty
 from vaebook.metrics.quadrature import GridPosterior, grid_posterior, quadrature_elbo
 from vaebook.metrics.sharpness import (
     gradient_energy,
@@ -50,29 +63,44 @@ from vaebook.metrics.two_sample import (
 
 __all__ = [
     "AggregateMoments",
+    "Auroc",
     "ClassifierTest",
     "GridPosterior",
+    "Inversion",
     "MarginalTest",
     "MmdTest",
+    "Novelty",
     "PrecisionRecall",
     "RateSplit",
     "active_units",
     "aggregate_log_prob",
     "aggregate_moments",
+    "auroc",
+    "choose_threshold",
     "classifier_test",
     "draw_aggregate",
     "effective_sample_size",
     "evaluate_elbo",
+    "flagged",
+    "frechet_bias",
+    "frechet_distance",
+    "gaussian_frechet",
     "gradient_energy",
     "grid_posterior",
     "importance_log_weights",
     "importance_weighted_nll",
+    "invert",
     "kolmogorov_smirnov",
+    "laplace_proposal",
     "log_ball_volume",
+    "log_mean_interval",
     "log_mean_weight",
     "mahalanobis",
     "minibatch_mutual_information",
     "mmd_test",
+    "nearest_distance",
+    "neighbour_distance",
+    "novelty",
     "posterior_parameters",
     "power_spectrum",
     "precision_recall",
@@ -85,4 +113,5 @@ __all__ = [
     "sharpness",
     "spectral_energy",
     "split_rate",
+    "vae_anomaly_scores",
 ]
