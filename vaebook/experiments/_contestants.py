@@ -14,7 +14,7 @@ D = DOG_LATENT_DIM
 SIGMA = 0.2  # of a pixel, where it is not learned
 BATCH_SIZE = 32  # the GAN does best with small batches
 PENALTY = 0.3  # γ of R1
-ADVERSARIAL_WEIGHT = 10.0  # nats of the ELBO for a nat of −log D, in the VAE-GAN
+ADVERSARIAL_WEIGHT = 30.0  # nats of the ELBO for a nat of −log D, in the VAE-GAN
 BACKGROUND = {"dogs": 0.95, "fashion": 0.0}  # an empty pixel, from which decoders start
 GAN_NAME = "GAN"
 

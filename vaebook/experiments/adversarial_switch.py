@@ -7,6 +7,7 @@ from torch import Tensor
 
 from vaebook.distributions import GaussianLikelihood
 from vaebook.experiments._contestants import (
+    ADVERSARIAL_WEIGHT,
     BATCH_SIZE,
     PENALTY,
     SIGMA,
@@ -31,7 +32,7 @@ def run(
     num_epochs: int = 8,
     num_more: int = 2,
     num_train: int = 10_000,
-    adversarial_weight: float = 50.0,
+    adversarial_weight: float = ADVERSARIAL_WEIGHT,
     features: Features | None = None,
     pictures: dict[str, Tensor] | None = None,
 ) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ The protocol, fixed before any seed but 0 was looked at:
   handed back, which is what a perfect copyist would draw.
 * Settings were chosen on seed 0, and the GAN's far longest: its penalty, momentum, batch, and
   learning rate over about twenty runs. The others share its batch and learning rate; σ is that of
-  chapter 09, and the weight of the VAE-GAN's discriminator the better one of two.
+  chapter 09, and the weight of the VAE-GAN's discriminator was set once.
 * Every model ends with an average of its weights over the last steps, since the GAN needs one.
 """
 
