@@ -42,7 +42,7 @@ def accuracy(
 
 
 def run(
-    seed: int, *, num_epochs: int = 12, sizes: tuple[int, ...] = (1, 10, 100)
+    seed: int, *, num_epochs: int = 8, sizes: tuple[int, ...] = (1, 10, 100)
 ) -> list[dict[str, Any]]:
     """Train without labels on all pictures, then classify with a few.
 

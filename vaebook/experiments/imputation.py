@@ -65,7 +65,7 @@ def _neighbours(table: Tensor, seed: int) -> Tensor:
 
 
 def _regressions(table: Tensor, seed: int) -> Tensor:
-    imputer = IterativeImputer(max_iter=10, random_state=seed)
+    imputer = IterativeImputer(max_iter=5, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return torch.as_tensor(imputer.fit_transform(table.numpy())).to(table)
@@ -123,7 +123,7 @@ def run(
     *,
     tables: tuple[str, ...] = tuple(TABLES),
     shares: tuple[float, ...] = (0.1, 0.3, 0.5),
-    num_steps: int = 1000,
+    num_steps: int = 600,
 ) -> list[dict[str, Any]]:
     """Remove entries completely at random, fill them in, and compare with what was there.
 

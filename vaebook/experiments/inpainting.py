@@ -9,11 +9,14 @@ from torch import Tensor, nn
 
 from vaebook.data import ImageData, load_dogs
 from vaebook.distributions import GaussianLikelihood
-from vaebook.experiments._settings import DOG_DEEP, DOG_DEEP_TRAINING, DOG_LATENT_DIM
+from vaebook.experiments._settings import DOG_LATENT_DIM
 from vaebook.metrics.nearest_dog import DOG_THRESHOLD, nearest_dog
-from vaebook.models import ConditionalVAE, ProbabilisticPCA, pack_conditions
+from vaebook.models import ConditionalVAE, Conv, ProbabilisticPCA, pack_conditions
 from vaebook.training import fit, seeded
 
+# The decoder starts from blank paper; see vaebook.models.Conv.
+NETWORK = Conv((16, 32), 256, background=0.95, blank=0.95)
+BATCH_SIZE, LR = 64, 2e-3
 SIGMA = 0.2
 SIZE = 32
 HALVES = ("left", "right", "top", "bottom")  # which one is hidden
@@ -68,7 +71,7 @@ class Regression(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.decoder = DOG_DEEP.decoder(CONDITION_DIM, (1, SIZE, SIZE))
+        self.decoder = NETWORK.decoder(CONDITION_DIM, (1, SIZE, SIZE))
         self.likelihood = GaussianLikelihood(SIGMA)
 
     def predict(self, conditions: Float[Tensor, "n k"]) -> Float[Tensor, "n 1 s s"]:
@@ -87,7 +90,7 @@ def conditional_vae(data: ImageData, prior: str) -> ConditionalVAE:
         data.image_shape,
         DOG_LATENT_DIM,
         condition_dim=CONDITION_DIM,
-        network=DOG_DEEP,
+        network=NETWORK,
         likelihood=GaussianLikelihood(SIGMA),
         prior=prior,  # type: ignore[arg-type]
     )
@@ -97,7 +100,7 @@ def train(model: nn.Module, data: ImageData, *, seed: int, num_epochs: int) -> N
     """Fit a model to the training dogs, each with one random half hidden."""
     images = data.train.images
     packed = pack_conditions(images, conditions_of(images, random_halves(len(images), seed)))
-    fit(model, packed, seed=seed, **(DOG_DEEP_TRAINING | {"num_epochs": num_epochs}))
+    fit(model, packed, num_epochs=num_epochs, batch_size=BATCH_SIZE, lr=LR, seed=seed)
 
 
 def gaussian_guess(
@@ -148,13 +151,15 @@ def nearest_guess(
     return guesses
 
 
-def guessers(data: ImageData, *, seed: int, num_epochs: int) -> dict[str, Guess]:
+def guessers(
+    data: ImageData, *, seed: int, num_epochs: int, priors: tuple[str, ...] = ("learned",)
+) -> dict[str, Guess]:
     """Every method, trained: images, hidden halves, a number and a seed give as many guesses.
 
     The learned ones draw; mean picture and regression have one answer and repeat it.
     """
     found: dict[str, Guess] = {}
-    for prior in ("learned", "fixed"):
+    for prior in priors:
         with seeded(seed):
             model = conditional_vae(data, prior)
         train(model, data, seed=seed, num_epochs=num_epochs)
@@ -218,10 +223,10 @@ def measure(
 def run(
     seed: int,
     *,
-    num_epochs: int = 12,
+    num_epochs: int = 8,
     num_images: int = 200,
     num_guesses: int = 16,
-    num_judged: int = 60,
+    num_judged: int = 40,
     pictures: dict[str, Tensor] | None = None,
 ) -> list[dict[str, Any]]:
     """Hide a random half of held-out dogs and let each method guess it.

@@ -63,7 +63,7 @@ def scores_of(
 def run(
     seed: int,
     *,
-    num_epochs: int = 12,
+    num_epochs: int = 6,
     num_images: int = 500,
     num_samples: int = 30,
     pictures: dict[str, Tensor] | None = None,
@@ -72,7 +72,7 @@ def run(
 
     Args:
         seed: of initial weights, shuffling and noise.
-        num_epochs: passes over the clothes; over the digits, which are a tenth as many, ten times
+        num_epochs: passes over the clothes; over the digits, which are a tenth as many, five times
             as many passes.
         num_images: test pictures of each kind, at most.
         num_samples: codes behind each score of a VAE.
@@ -90,7 +90,7 @@ def run(
         pictures |= {"clothes": tests[:NUM_KEPT]} | {k: v[:NUM_KEPT] for k, v in strange.items()}
     trials = {
         "clothes": (clothes.train.images, tests, strange, num_epochs),
-        "digits": (digits["train"], digits["test"], {"clothes": tests}, 10 * num_epochs),
+        "digits": (digits["train"], digits["test"], {"clothes": tests}, 5 * num_epochs),
     }
     rows = []
     for trained_on, (known, normal, others, epochs) in trials.items():
