@@ -9,6 +9,7 @@ from torch.distributions import Categorical, MixtureSameFamily, Normal, Uniform,
 
 from vaebook.distributions import jensen_shannon, quadrature_kl, standard_normal
 from vaebook.metrics import invert
+from vaebook.models import GAN, MLP
 from vaebook.models.gan import discriminator_loss, minimax_loss, non_saturating_loss
 
 GRID = torch.linspace(-12, 12, 8001, dtype=torch.float64)
@@ -154,3 +155,38 @@ def test_inversion_finds_the_noise_of_generated_pictures() -> None:
     found = invert(model, images, num_steps=400)
     torch.testing.assert_close(found.codes, codes, atol=1e-3, rtol=0)
     assert float(found.distance.max()) < 1e-3
+
+
+IMAGES = torch.rand(64, 1, 4, 4, generator=torch.Generator().manual_seed(3))
+
+
+def small_gan(loss: str = "non-saturating") -> GAN:
+    torch.manual_seed(0)
+    return GAN((1, 4, 4), 2, network=MLP((8,)), loss=loss)
+
+
+@pytest.mark.parametrize("loss", ["non-saturating", "minimax"])
+def test_the_generator_minimises_the_loss_it_was_given(loss: str) -> None:
+    model = small_gan(loss)
+    torch.manual_seed(7)
+    got = model.generator_loss(IMAGES)
+    torch.manual_seed(7)
+    judged = torch.sigmoid(model.logits(model.sample(len(IMAGES))))
+    expected = -judged.log() if loss == "non-saturating" else (1 - judged).log()
+    torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
+
+
+def test_the_discriminator_gives_logits() -> None:
+    """Its output has no bounds: it is linear in its last layer, bias included."""
+    model = small_gan()
+    with torch.no_grad():
+        before = model.logits(IMAGES)
+        model.discriminator[-1].bias.sub_(30.0)
+        torch.testing.assert_close(model.logits(IMAGES), before - 30, atol=1e-4, rtol=0)
+
+
+def test_a_turn_holds_the_weights_of_one_player() -> None:
+    model = small_gan()
+    critic, maker = model.turns()
+    assert {id(p) for p in critic.parameters} == {id(p) for p in model.discriminator.parameters()}
+    assert {id(p) for p in maker.parameters} == {id(p) for p in model.generator.parameters()}

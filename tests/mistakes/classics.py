@@ -1,6 +1,8 @@
 """Mistakes of chapters 01 to 06, and the list of all."""
 
+from tests.mistakes.adversarial import ADVERSARIAL
 from tests.mistakes.blur import BLUR
+from tests.mistakes.comparison import COMPARISON
 from tests.mistakes.latent_flow import LATENT_FLOW
 from tests.mistakes.latents import LATENTS
 from tests.mistakes.losses import LOSSES
@@ -511,5 +513,5 @@ HARMLESS = Mistake(
 MISTAKES: tuple[Mistake, ...] = (
     *(*KL, *SAMPLING, *LIKELIHOOD, *BOUND, *TRAINING, *MEASURES),
     *(*LOSSES, *LATENTS, *PRIORS, *BLUR),
-    *(*LATENT_FLOW, *USES),
+    *(*ADVERSARIAL, *COMPARISON, *LATENT_FLOW, *USES),
 )

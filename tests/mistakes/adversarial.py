@@ -1,0 +1,117 @@
+"""Mistakes of two players: the GAN (chapter 11)."""
+
+from tests.mistakes.planting import Mistake
+
+GAN = "vaebook/models/gan.py"
+WATCH = "vaebook/experiments/_gan_models.py"
+
+ADVERSARIAL: tuple[Mistake, ...] = (
+    Mistake(
+        "gan-generator-updated-through-a-detached-sample",
+        "Reuse the discriminator's detached pictures in the generator's turn: nothing reaches it.",
+        GAN,
+        "        generated = self.decode(self.prior.sample((len(images),)))\n"
+        "        return GENERATOR_LOSSES",
+        "        generated = self.decode(self.prior.sample((len(images),))).detach()\n"
+        "        return GENERATOR_LOSSES",
+        (
+            "tests/test_gan.py::test_each_player_moves_its_own_weights_only",
+            "tests/test_gan.py::test_the_generators_gradient_raises_the_judged_realness",
+        ),
+    ),
+    Mistake(
+        "gan-generator-loss-with-the-wrong-sign",
+        "Hand the generator the discriminator's label for its pictures, so that it helps to "
+        "unmask itself.",
+        GAN,
+        "        return GENERATOR_LOSSES[self.generator_objective](self.logits(generated))",
+        "        return GENERATOR_LOSSES[self.generator_objective](-self.logits(generated))",
+        ("tests/test_gan.py::test_the_generators_gradient_raises_the_judged_realness",),
+    ),
+    Mistake(
+        "gan-saturating-where-non-saturating-is-asked",
+        "Take log(1 − D) for −log D: both fall as D rises, and only one has a slope at D = 0.",
+        GAN,
+        '    "non-saturating": non_saturating_loss,',
+        '    "non-saturating": minimax_loss,',
+        ("tests/test_gan.py::test_the_generator_minimises_the_loss_it_was_given",),
+    ),
+    Mistake(
+        "gan-minimax-loss-of-the-wrong-logit",
+        "Write log D with a minus sign forgotten: log(1 − D) takes softplus of the logit itself.",
+        GAN,
+        "    return -F.softplus(generated_logits)",
+        "    return -F.softplus(-generated_logits)",
+        (
+            "tests/test_gan.py::test_generator_losses_are_what_their_names_say",
+            "tests/test_adversarial.py::test_slopes_of_the_losses_in_the_logit",
+        ),
+    ),
+    Mistake(
+        "gan-labels-swapped",
+        "Label generated pictures as real for the discriminator.",
+        GAN,
+        "    return F.softplus(-real_logits) + F.softplus(generated_logits)",
+        "    return F.softplus(real_logits) + F.softplus(-generated_logits)",
+        ("tests/test_gan.py::test_discriminator_loss_is_two_cross_entropies",),
+    ),
+    Mistake(
+        "gan-sigmoid-twice",
+        "End the discriminator with a sigmoid and use the loss for logits: D lies in [½, 0.73].",
+        GAN,
+        "        return logits.squeeze(1)",
+        "        return torch.sigmoid(logits.squeeze(1))",
+        ("tests/test_adversarial.py::test_the_discriminator_gives_logits",),
+    ),
+    Mistake(
+        "gan-penalty-without-create-graph",
+        "Compute the slope without a graph of its own: the penalty is a constant.",
+        GAN,
+        "create_graph=True)",
+        "create_graph=False)",
+        (
+            "tests/test_gan.py::test_gradient_penalty_of_a_linear_critic_is_half_its_squared_weights",
+        ),
+    ),
+    Mistake(
+        "gan-penalty-averaged-over-pixels",
+        "Take the mean over the pixels: γ is a thousand times too small.",
+        GAN,
+        "slope.square().flatten(1).sum(1) / 2",
+        "slope.square().flatten(1).mean(1) / 2",
+        ("tests/test_gan.py::test_gradient_penalty_by_finite_differences",),
+    ),
+    Mistake(
+        "gan-discriminator-trains-the-generator-too",
+        "Forget to cut the graph and give the optimiser all weights: the generator learns to be "
+        "found out.",
+        GAN,
+        "                list(self.discriminator.parameters()),",
+        "                list(self.parameters()),",
+        ("tests/test_adversarial.py::test_a_turn_holds_the_weights_of_one_player",),
+    ),
+    Mistake(
+        "gan-without-slope-to-the-pictures",
+        "Take the generator's logits without a graph, as when judging.",
+        GAN,
+        "        logits: Tensor = self.discriminator(images)\n        return",
+        "        logits: Tensor = self.discriminator(images.detach())\n        return",
+        ("tests/test_gan.py::test_the_generators_gradient_raises_the_judged_realness",),
+    ),
+    Mistake(
+        "jensen-shannon-without-halves",
+        "Add the two divergences and forget their mean: twice too large, log 4 at most.",
+        "vaebook/distributions/jensen_shannon.py",
+        "dim=0) / 2\n",
+        "dim=0)\n",
+        ("tests/test_adversarial.py::test_jensen_shannon_of_equal_and_of_disjoint_distributions",),
+    ),
+    Mistake(
+        "gan-accuracy-on-real-pictures-only",
+        "Measure accuracy on real pictures only: a discriminator that calls all real is perfect.",
+        WATCH,
+        "(real > 0).float().mean() + (generated <= 0).float().mean()",
+        "(real > 0).float().mean() + (real > 0).float().mean()",
+        ("tests/test_gan_experiments.py::test_the_watch_measures_the_game_and_leaves_it_alone",),
+    ),
+)
