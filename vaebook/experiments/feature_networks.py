@@ -58,7 +58,8 @@ def run(
                     for factor, score in zip(FACTOR_NAMES, scores.tolist(), strict=True)
                 ]
             else:
-                assert isinstance(network, ClassClassifier) and data.test.labels is not None
+                assert isinstance(network, ClassClassifier)
+                assert data.test.labels is not None
                 right = network(data.test.images).argmax(1) == data.test.labels
                 rows.append({"data": name, "answer": "class", "score": float(right.float().mean())})
     return rows

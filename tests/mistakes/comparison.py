@@ -1,0 +1,129 @@
+"""Mistakes about measures of samples (chapter 12)."""
+
+from tests.mistakes.planting import Mistake
+
+FRECHET = "vaebook/metrics/frechet.py"
+MANIFOLD = "vaebook/metrics/manifold.py"
+NOVELTY = "vaebook/metrics/novelty.py"
+FEATURES = "vaebook/models/feature_network.py"
+DATA = "vaebook/experiments/_picture_data.py"
+MEASURES = "vaebook/experiments/_picture_measures.py"
+
+FRECHETS = (
+    Mistake(
+        "frechet-with-one-root",
+        "Subtract the cross term once: a set is then far from itself.",
+        FRECHET,
+        "- 2 * overlap",
+        "- overlap",
+        ("tests/test_frechet.py::test_zero_for_the_same_set_even_where_it_is_singular",),
+    ),
+    Mistake(
+        "frechet-with-the-trace-of-the-product",
+        "Take the trace of the roots' product: right only where the covariances commute.",
+        FRECHET,
+        "torch.linalg.svdvals(_root(covariance) @ _root(other_covariance)).sum()",
+        "(_root(covariance) @ _root(other_covariance)).trace()",
+        ("tests/test_frechet.py::test_agrees_with_scipys_matrix_root",),
+    ),
+    Mistake(
+        "frechet-with-standard-deviations",
+        "Compare means and standard deviations, and forget how features go together.",
+        FRECHET,
+        "real.mean(0), torch.cov(real.T), generated.mean(0), torch.cov(generated.T)",
+        "real.mean(0), real.var(0).diag(), generated.mean(0), generated.var(0).diag()",
+        ("tests/test_frechet.py::test_sets_are_reduced_to_mean_and_covariance",),
+    ),
+    Mistake(
+        "frechet-not-squared",
+        "Take the root of the means' distance, since it is called a distance.",
+        FRECHET,
+        "means = (mean - other_mean).square().sum()",
+        "means = (mean - other_mean).norm()",
+        ("tests/test_frechet.py::test_grows_with_the_square_of_a_shift_and_sees_variance",),
+    ),
+    Mistake(
+        "frechet-bias-of-one-set",
+        "Forget that the real set is a sample as well.",
+        FRECHET,
+        "return float((1 / num_real + 1 / num_generated) * bracket)",
+        "return float(bracket / num_generated)",
+        ("tests/test_frechet.py::test_bias_is_what_two_samples_of_one_gaussian_show",),
+    ),
+)
+
+NEIGHBOURS = (
+    Mistake(
+        "precision-and-recall-swapped",
+        "Ask which real pictures lie among the samples, and call it precision.",
+        MANIFOLD,
+        "precision=float(_inside(generated, real, num_neighbours).float().mean()),\n"
+        "        recall=float(_inside(real, generated, num_neighbours).float().mean()),",
+        "precision=float(_inside(real, generated, num_neighbours).float().mean()),\n"
+        "        recall=float(_inside(generated, real, num_neighbours).float().mean()),",
+        (
+            "tests/test_manifold.py::test_separates_quality_from_variety",
+            "tests/test_manifold.py::test_agrees_with_a_second_implementation",
+        ),
+    ),
+    Mistake(
+        "neighbour-that-is-the-point-itself",
+        "Count a picture as its own nearest neighbour: every ball is one neighbour too small.",
+        MANIFOLD,
+        "among.kthvalue(num_neighbours + 1, dim=1)",
+        "among.kthvalue(num_neighbours, dim=1)",
+        ("tests/test_manifold.py::test_agrees_with_a_second_implementation",),
+    ),
+    Mistake(
+        "novelty-against-held-out-pictures",
+        "Look for copies among the test pictures, which no model has seen.",
+        MEASURES,
+        "new = novelty(samples, reference.data.train.images, reference.held_out_distance)",
+        "new = novelty(samples, reference.data.test.images, reference.held_out_distance)",
+        ("tests/test_comparison.py::test_every_contestant_makes_rows",),
+    ),
+    Mistake(
+        "novelty-of-the-fast-distance",
+        "Trust the expanded square: rounding puts a copy at a distance.",
+        NOVELTY,
+        "        nearest = torch.cdist(part, targets).argmin(1)\n"
+        "        # once more, directly: the fast way expands the square, and puts a copy at 1e-3\n"
+        "        parts.append((part - targets[nearest]).square().mean(1).sqrt())\n",
+        "        square = part.square().sum(1, keepdim=True) + targets.square().sum(1)\n"
+        "        square = (square - 2 * part @ targets.T).clamp(min=1e-7)\n"
+        "        parts.append((square.amin(1) / part.shape[1]).sqrt())\n",
+        ("tests/test_novelty.py::test_a_copy_is_at_zero",),
+    ),
+)
+
+FAIRNESS = (
+    Mistake(
+        "features-of-the-answers",
+        "Take the network's answers for its features: what is not asked is not seen.",
+        FEATURES,
+        "found: Tensor = self.body(images - self.background)\n        return found",
+        "found: Tensor = self.head(self.body(images - self.background))\n        return found",
+        (
+            "tests/test_feature_network.py::test_features_are_what_the_answers_are_a_linear_map_of",
+            "tests/test_feature_network.py::test_factors_are_scaled_to_their_ranges",
+        ),
+    ),
+    Mistake(
+        "controls-that-were-trained-on",
+        "Take the fresh clothes from the training set and leave them there.",
+        DATA,
+        "train = Split(images[~held_back], labels[~held_back])",
+        "train = Split(images, labels)",
+        ("tests/test_comparison.py::test_fresh_clothes_are_taken_out_of_the_training_set",),
+    ),
+    Mistake(
+        "looked-at-after-all-epochs",
+        "Call it equal steps, and look at the end of training all the same.",
+        "vaebook/experiments/comparison.py",
+        "if step.epoch + 1 == self.num_epochs and",
+        "if step.epoch + 1 == step.num_epochs and",
+        ("tests/test_comparison.py::test_equal_steps_are_the_gans",),
+    ),
+)
+
+COMPARISON = (*FRECHETS, *NEIGHBOURS, *FAIRNESS)
