@@ -65,9 +65,9 @@ def test_outcomes(
     found = better_images(tmp_path)
     assert found.outcome == outcome
     assert len(found.effects) == 6
-    assert f"{gan['frechet']:.2f} times" in found.evidence
+    assert f"{gan['frechet']:.2f} (" in found.evidence
     for effect in found.effects:
-        expected = 1.0 if blunt and effect.label.startswith(blunt) else gan["frechet"]
+        expected = 1.0 if blunt and effect.label.startswith("clothes") else gan["frechet"]
         assert effect.mean == pytest.approx(expected, rel=1e-6)  # same jitter on both sides
         assert effect.low <= effect.mean <= effect.high
 

@@ -25,6 +25,7 @@ GAN = "GAN"
 VAES = ("VAE", "VAE, learned σ", "VAE + mixture")
 WITHOUT_KL, WITH_KL = "autoencoder + mixture", "VAE + mixture"
 SHARES = {"dogs": ("validity", "precision", "recall"), "fashion": ("precision", "recall")}
+TOLD = {"dogs": "dogs", "fashion": "clothes"}
 MARGIN = 0.1  # of a share
 HALF = float(np.log(0.5))  # of the Fréchet distance
 
@@ -78,18 +79,17 @@ def better_images(folder: Path | None) -> Verdict:
         outcome = "does not hold"
     parts, effects = [], []
     for each, (yes, _) in zip(found, judged, strict=True):
-        ratios = ", ".join(
-            f"{_ratio(row)} that of the {row['vae']}" for _, row in each.frechet.iterrows()
-        )
-        won = int(yes.all(axis=1).sum())
+        told = TOLD[each.data]
+        ratios = ", ".join(f"{_ratio(row)} {row['vae']}" for _, row in each.frechet.iterrows())
+        won = yes.index[yes.all(axis=1)]
         parts.append(
-            f"on {each.data}, the GAN's Fréchet distance was {ratios}, and it was much better than "
-            f"all three on {won} of {len(yes)} measures; without the KL term the autoencoder's "
-            f"was {_ratio(each.conflict)} the VAE's"
+            f"on {told} the GAN's Fréchet distance, divided by a VAE's, was {ratios}, and it was "
+            f"much better than all three on {len(won)} of {len(yes)} measures; that of an "
+            f"autoencoder without a KL term was {_ratio(each.conflict)} times its VAE's"
         )
         for _, row in each.frechet.iterrows():
             mean, low, high = np.exp(row[["mean", "low", "high"]].astype(float))
-            label = f"{each.data}, {row['vae']}"
+            label = f"{told}, {row['vae']}"
             measure = "Fréchet distance of the GAN, divided by the VAE's"
             effects.append(Effect(label, mean, low, high, measure, (0.5, 1.0)))
     evidence = f"At equal compute, {'; '.join(parts)}."
@@ -98,4 +98,4 @@ def better_images(folder: Path | None) -> Verdict:
 
 def _ratio(row: pd.Series) -> str:
     mean, low, high = np.exp(row[["mean", "low", "high"]].astype(float))
-    return f"{mean:.2f} times ({low:.2f} to {high:.2f})"
+    return f"{mean:.2f} ({low:.2f} to {high:.2f})"
