@@ -136,6 +136,47 @@ def test_a_run_that_fails_leaves_the_old_record(
     assert {path.name: path.read_bytes() for path in tmp_path.glob("tiny.*")} == old
 
 
+UNLUCKY = """
+from pathlib import Path
+
+
+def run(seed):
+    place = Path({place!r})
+    if seed == 2 and not (place / "mended").exists():
+        raise RuntimeError("unlucky")
+    with (place / "log").open("a") as log:
+        log.write(str(seed))
+    return [{{"value": seed / 7, "name": "a", "missing": None if seed else 1.5}}]
+"""
+
+
+def test_a_run_that_failed_goes_on_where_it_stopped(tiny: str, tmp_path: Path) -> None:
+    module = tmp_path / "more_experiments" / "tiny.py"
+    module.write_text(UNLUCKY.format(place=str(tmp_path)))
+    with pytest.raises(RuntimeError, match="unlucky"):
+        record(tiny, 3, tmp_path)
+    (tmp_path / "mended").touch()
+    record(tiny, 3, tmp_path)
+    assert (tmp_path / "log").read_text() == "012", "no seed ran twice"
+    whole = load_recorded(tiny, tmp_path)
+    assert not list(tmp_path.glob(".tiny*")), "nothing is left behind"
+    record(tiny, 3, tmp_path)
+    assert (tmp_path / "log").read_text() == "012012", "a finished record is made anew"
+    pd.testing.assert_frame_equal(load_recorded(tiny, tmp_path), whole)
+
+
+def test_a_seed_that_other_code_gave_is_not_taken_up(tiny: str, tmp_path: Path) -> None:
+    module = tmp_path / "more_experiments" / "tiny.py"
+    module.write_text(UNLUCKY.format(place=str(tmp_path)))
+    with pytest.raises(RuntimeError, match="unlucky"):
+        record(tiny, 3, tmp_path)
+    (tmp_path / "mended").touch()
+    module.write_text(module.read_text() + "# changed\n")
+    record(tiny, 3, tmp_path)
+    assert (tmp_path / "log").read_text() == "01012"
+    assert not list(tmp_path.glob(".tiny*")), "old seeds are swept away too"
+
+
 def test_an_experiment_without_description(tiny: str, tmp_path: Path) -> None:
     bare = tmp_path / "more_experiments" / "tiny.py"
     bare.write_text("def run(seed):\n    return [{'value': seed}]\n")

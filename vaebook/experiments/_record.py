@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 import vaebook
 from vaebook._checks import check_count
+from vaebook.experiments._unfinished import Unfinished
 from vaebook.training.checkpoint import write_atomically
 
 # What an experiment may hand over of seed 0, as arguments of its run.
@@ -70,8 +71,12 @@ def _write_arrays(path: Path, arrays: dict[str, Tensor]) -> None:
         numpy.savez_compressed(file, **{key: value.numpy() for key, value in arrays.items()})  # type: ignore[arg-type]
 
 
-def _run_seed(name: str, seed: int) -> SeedRun:
+def _run_seed(name: str, seed: int, folder: Path) -> SeedRun:
     """One seed of experiment ``name``; seed 0 keeps pictures and weights where they are offered."""
+    unfinished = Unfinished(folder, _experiment(name))
+    done = unfinished.load(seed)
+    if done is not None:
+        return SeedRun(**done)
     parameters = inspect.signature(_experiment(name).run).parameters
     kept: dict[str, dict[str, Any]] = {key: {} for key in KEPT}
     keep = {key: kept[key] for key in KEPT if key in parameters and seed == 0}
@@ -83,18 +88,20 @@ def _run_seed(name: str, seed: int) -> SeedRun:
         for key, model in kept["weights"].items()
         for name, value in model.state_dict().items()
     }
-    return SeedRun(rows, round(time.perf_counter() - start, 1), pictures, weights)
+    run = SeedRun(rows, round(time.perf_counter() - start, 1), pictures, weights)
+    unfinished.save(seed, run._asdict())
+    return run
 
 
-def _run_all(name: str, num_seeds: int, jobs: int) -> list[SeedRun]:
+def _run_all(name: str, num_seeds: int, folder: Path, jobs: int) -> list[SeedRun]:
     """Every seed in its order, ``jobs`` at a time."""
     progress = partial(tqdm, total=num_seeds, desc=name, unit="seed", disable=None)
     seeds = range(num_seeds)
     if jobs == 1:
-        return list(progress(_run_seed(name, seed) for seed in seeds))
+        return list(progress(_run_seed(name, seed, folder) for seed in seeds))
     spawn = multiprocessing.get_context("spawn")  # a forked torch may hang
     with ProcessPoolExecutor(jobs, mp_context=spawn) as pool:
-        return list(progress(pool.map(_run_seed, [name] * num_seeds, seeds)))
+        return list(progress(pool.map(_run_seed, [name] * num_seeds, seeds, [folder] * num_seeds)))
 
 
 def record(name: str, num_seeds: int, folder: Path, *, jobs: int = 1) -> Path:
@@ -103,7 +110,8 @@ def record(name: str, num_seeds: int, folder: Path, *, jobs: int = 1) -> Path:
     An experiment whose ``run`` has an argument ``pictures`` gets a dictionary for seed 0, and the
     images that it puts there go to ``NAME.npz`` in 256 grey levels. Models that it puts into an
     argument ``weights`` go to ``NAME.safetensors`` in half precision, for a chapter to go on from.
-    The files are written when all seeds are done; a run that fails leaves the old ones alone.
+    The files are written when all seeds are done; a run that fails leaves the old ones alone. The
+    seeds that it did finish are kept beside them, and the next run of the same code takes them up.
 
     Args:
         name: one of :func:`available`.
@@ -118,7 +126,7 @@ def record(name: str, num_seeds: int, folder: Path, *, jobs: int = 1) -> Path:
     check_count("jobs", jobs)
     experiment = _experiment(name)
     parameters = inspect.signature(experiment.run).parameters
-    runs = _run_all(name, num_seeds, jobs)
+    runs = _run_all(name, num_seeds, folder, jobs)
     pictures = runs[0].pictures
     seconds = [run.seconds for run in runs]
     table = pd.concat([run.rows for run in runs], ignore_index=True)
@@ -157,4 +165,5 @@ def record(name: str, num_seeds: int, folder: Path, *, jobs: int = 1) -> Path:
         write_atomically(target.with_suffix(".safetensors"), lambda path: path.write_bytes(content))
     text = json.dumps(provenance, indent=2, default=str) + "\n"
     write_atomically(target.with_suffix(".json"), lambda path: path.write_text(text))
+    Unfinished(folder, experiment).clear()
     return target

@@ -1,0 +1,61 @@
+"""Seeds that are done while a record is in the making: a run that fails loses none of them."""
+
+import hashlib
+import shutil
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+import torch
+
+import vaebook
+from vaebook.training.checkpoint import write_atomically
+
+
+def fingerprint(experiment: ModuleType) -> str:
+    """Stands for the code that an experiment runs: the package, its own module, and torch.
+
+    A seed that other code gave is not taken up.
+    """
+    digest = hashlib.sha256(torch.__version__.encode())
+    sources = [*Path(vaebook.__file__).parent.rglob("*.py"), Path(str(experiment.__file__))]
+    for source in sorted(set(sources)):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+class Unfinished:
+    """The folder ``.NAME.unfinished`` beside a record, with a file for each seed that is done.
+
+    Args:
+        folder: where the record will lie.
+        experiment: the module that is run.
+    """
+
+    def __init__(self, folder: Path, experiment: ModuleType) -> None:
+        self.place = folder / f".{experiment.__name__.rpartition('.')[2]}.unfinished"
+        self.fingerprint = fingerprint(experiment)
+
+    def _path(self, seed: int) -> Path:
+        return self.place / f"{seed}-{self.fingerprint}.pt"
+
+    def load(self, seed: int) -> dict[str, Any] | None:
+        """What :meth:`save` was given for this seed by the same code, or ``None``."""
+        if not self._path(seed).is_file():
+            return None
+        kept: dict[str, Any] = torch.load(self._path(seed), weights_only=True)
+        return kept | {"rows": pd.DataFrame(kept["rows"])}
+
+    def save(self, seed: int, run: dict[str, Any]) -> None:
+        """Keep a seed: its ``rows``, a table, and tensors and plain values."""
+        self.place.mkdir(exist_ok=True)
+        rows = [
+            {key: value.item() if hasattr(value, "item") else value for key, value in row.items()}
+            for row in run["rows"].to_dict("records")
+        ]
+        write_atomically(self._path(seed), lambda path: torch.save(run | {"rows": rows}, path))
+
+    def clear(self) -> None:
+        """Forget all seeds: the record is written."""
+        shutil.rmtree(self.place, ignore_errors=True)
