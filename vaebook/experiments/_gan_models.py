@@ -1,7 +1,7 @@
 """Small GANs of small dogs, and what is watched while they train (chapter 11).
 
-Dogs of 16 by 16 pixels, four passes over them in batches of 32: about 20 seconds of one core, so
-that a dozen recipes can have five seeds each.
+Dogs of 16 by 16 pixels, three passes over them in batches of 32: about 15 seconds of one core, so
+that many recipes can have five seeds each.
 """
 
 import copy
@@ -14,22 +14,22 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Independent, Uniform
 
-from vaebook.data import ImageData, load_dogs
+from vaebook.data import ImageData
 from vaebook.distributions import GaussianLikelihood
+from vaebook.experiments._breeds import SIZE
 from vaebook.metrics import precision_recall
 from vaebook.models import GAN, VAE, Conv
 from vaebook.models.gan import discriminator_loss, non_saturating_loss
 from vaebook.training import Callback, Step, WeightAverage, fit, seeded
 
-SIZE = 16  # pixels
 LATENT_DIM = 16
 GENERATOR = Conv((16, 32), 256, background=0.95, blank=0.95)  # also the VAE's decoder
 DISCRIMINATOR = Conv((16, 32), 256, "leaky relu", background=0.95)
 MODEL: dict[str, Any] = {"gradient_penalty": 0.3, "betas": (0.0, 0.99)}
-TRAINING: dict[str, Any] = {"num_epochs": 4, "batch_size": 32, "lr": 2e-3}
+TRAINING: dict[str, Any] = {"num_epochs": 3, "batch_size": 32, "lr": 2e-3}
 # The VAE with the same generator, for about as many seconds.
 SIGMA = 0.2
-VAE_TRAINING: dict[str, Any] = {"num_epochs": 12, "batch_size": 64, "lr": 2e-3}
+VAE_TRAINING: dict[str, Any] = {"num_epochs": 9, "batch_size": 64, "lr": 2e-3}
 WATCH_SEED = 1_000_003  # of the noise whose pictures are watched
 NUM_WATCHED = 500
 
@@ -52,22 +52,13 @@ REFERENCE, BASELINE = "reference", "vae"
 RECIPES: dict[str, Recipe] = {
     REFERENCE: Recipe(),
     "no penalty": Recipe({"gradient_penalty": 0.0}),
-    "ten times the penalty": Recipe({"gradient_penalty": 3.0}),
     "spectral norm instead": Recipe({"gradient_penalty": 0.0, "spectral_norm": True}),
     "momentum 0.9": Recipe({"betas": (0.9, 0.99)}),
-    "saturating loss": Recipe({"loss": "minimax"}),
     "saturating, no penalty": Recipe({"loss": "minimax", "gradient_penalty": 0.0}),
-    "half the rate": Recipe(training={"lr": 1e-3}),
     "twice the rate": Recipe(training={"lr": 4e-3}),
-    "batches of 8": Recipe(training={"batch_size": 8, "num_epochs": 1}),  # as many steps
-    "D four times faster": Recipe({"discriminator_lr": 4.0}),
+    "batches of 8": Recipe(training={"batch_size": 8, "num_epochs": 1}),  # more steps
     "uniform noise": Recipe({"prior": uniform_noise()}),
 }
-
-
-def small_dogs() -> ImageData:
-    """The dogs in 16 by 16 pixels."""
-    return load_dogs(size=SIZE)
 
 
 def build(name: str, *, seed: int) -> GAN | VAE:

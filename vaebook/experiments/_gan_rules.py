@@ -38,6 +38,7 @@ def needed(record: pd.DataFrame) -> pd.DataFrame:
         with a share of dogs below ``FAILED``.
     """
     last = final_pictures(record)
+    last = last[last["recipe"] != "data"]  # real pictures, for comparison
     found = paired_differences(last, "recipe", REFERENCE, MEASURES)
     rows = []
     for name, group in found.groupby("recipe", sort=False):
@@ -59,7 +60,7 @@ def forgotten(record: pd.DataFrame, due: dict[str, float]) -> pd.DataFrame:
     """In how many seeds each kind is forgotten.
 
     Args:
-        record: rows of ``gan_modes``, a column for each kind.
+        record: :func:`final_pictures` of ``gan_recipes``, a column for each kind.
         due: the share of each kind in the data.
 
     Returns:
