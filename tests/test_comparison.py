@@ -191,9 +191,9 @@ def test_the_switch_goes_on_from_one_vae(few: PictureData, monkeypatch: pytest.M
             pictures=kept[weight],
         )
         rows[weight] = pd.DataFrame(found).set_index("stage")
-    assert list(rows[0.0].index) == ["before", "as long again without", "as long again with"]
+    assert list(rows[0.0].index) == ["before", "an epoch more, without", "an epoch more, with"]
     # without weight the discriminator changes nothing but the noise: one step is a small one
-    gap = rows[0.0].loc["as long again with", "rmse"] - rows[0.0].loc["before", "rmse"]
+    gap = rows[0.0].loc["an epoch more, with", "rmse"] - rows[0.0].loc["before", "rmse"]
     assert abs(gap) < 0.02
-    assert not torch.equal(kept[0.0]["as long again with"], kept[50.0]["as long again with"])
+    assert not torch.equal(kept[0.0]["an epoch more, with"], kept[50.0]["an epoch more, with"])
     torch.testing.assert_close(kept[0.0]["before"], kept[50.0]["before"])
