@@ -122,7 +122,7 @@ def run(
     seed: int,
     *,
     tables: tuple[str, ...] = tuple(TABLES),
-    shares: tuple[float, ...] = (0.1, 0.3, 0.5),
+    shares: tuple[float, ...] = (0.1, 0.5),
     num_steps: int = 600,
 ) -> list[dict[str, Any]]:
     """Remove entries completely at random, fill them in, and compare with what was there.

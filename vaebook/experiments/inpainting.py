@@ -223,10 +223,10 @@ def measure(
 def run(
     seed: int,
     *,
-    num_epochs: int = 8,
-    num_images: int = 200,
-    num_guesses: int = 16,
-    num_judged: int = 40,
+    num_epochs: int = 5,
+    num_images: int = 100,
+    num_guesses: int = 8,
+    num_judged: int = 30,
     pictures: dict[str, Tensor] | None = None,
 ) -> list[dict[str, Any]]:
     """Hide a random half of held-out dogs and let each method guess it.
