@@ -71,9 +71,8 @@ def _write_arrays(path: Path, arrays: dict[str, Tensor]) -> None:
         numpy.savez_compressed(file, **{key: value.numpy() for key, value in arrays.items()})  # type: ignore[arg-type]
 
 
-def _run_seed(name: str, seed: int, folder: Path) -> SeedRun:
+def _run_seed(name: str, seed: int, unfinished: Unfinished) -> SeedRun:
     """One seed of experiment ``name``; seed 0 keeps pictures and weights where they are offered."""
-    unfinished = Unfinished(folder, _experiment(name))
     done = unfinished.load(seed)
     if done is not None:
         return SeedRun(**done)
@@ -93,15 +92,15 @@ def _run_seed(name: str, seed: int, folder: Path) -> SeedRun:
     return run
 
 
-def _run_all(name: str, num_seeds: int, folder: Path, jobs: int) -> list[SeedRun]:
+def _run_all(name: str, num_seeds: int, unfinished: Unfinished, jobs: int) -> list[SeedRun]:
     """Every seed in its order, ``jobs`` at a time."""
     progress = partial(tqdm, total=num_seeds, desc=name, unit="seed", disable=None)
     seeds = range(num_seeds)
     if jobs == 1:
-        return list(progress(_run_seed(name, seed, folder) for seed in seeds))
+        return list(progress(_run_seed(name, seed, unfinished) for seed in seeds))
     spawn = multiprocessing.get_context("spawn")  # a forked torch may hang
     with ProcessPoolExecutor(jobs, mp_context=spawn) as pool:
-        return list(progress(pool.map(_run_seed, [name] * num_seeds, seeds, [folder] * num_seeds)))
+        return list(progress(pool.map(_run_seed, [name] * num_seeds, seeds, [unfinished] * num_seeds)))
 
 
 def record(name: str, num_seeds: int, folder: Path, *, jobs: int = 1) -> Path:
@@ -126,7 +125,8 @@ def record(name: str, num_seeds: int, folder: Path, *, jobs: int = 1) -> Path:
     check_count("jobs", jobs)
     experiment = _experiment(name)
     parameters = inspect.signature(experiment.run).parameters
-    runs = _run_all(name, num_seeds, folder, jobs)
+    unfinished = Unfinished(folder, experiment)  # now: the code may be edited while it runs
+    runs = _run_all(name, num_seeds, unfinished, jobs)
     pictures = runs[0].pictures
     seconds = [run.seconds for run in runs]
     table = pd.concat([run.rows for run in runs], ignore_index=True)
@@ -165,5 +165,5 @@ def record(name: str, num_seeds: int, folder: Path, *, jobs: int = 1) -> Path:
         write_atomically(target.with_suffix(".safetensors"), lambda path: path.write_bytes(content))
     text = json.dumps(provenance, indent=2, default=str) + "\n"
     write_atomically(target.with_suffix(".json"), lambda path: path.write_text(text))
-    Unfinished(folder, experiment).clear()
+    unfinished.clear()
     return target
