@@ -100,7 +100,9 @@ def _run_all(name: str, num_seeds: int, unfinished: Unfinished, jobs: int) -> li
         return list(progress(_run_seed(name, seed, unfinished) for seed in seeds))
     spawn = multiprocessing.get_context("spawn")  # a forked torch may hang
     with ProcessPoolExecutor(jobs, mp_context=spawn) as pool:
-        return list(progress(pool.map(_run_seed, [name] * num_seeds, seeds, [unfinished] * num_seeds)))
+        return list(
+            progress(pool.map(_run_seed, [name] * num_seeds, seeds, [unfinished] * num_seeds))
+        )
 
 
 def record(name: str, num_seeds: int, folder: Path, *, jobs: int = 1) -> Path:
