@@ -1,6 +1,7 @@
 """log p(x) from K importance samples, against the truth and where none is known (chapter 13)."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,7 +10,12 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaebook.data import ImageData, load_dogs
-from vaebook.distributions import DiagonalGaussian, GaussianLikelihood, LearnedGaussianLikelihood
+from vaebook.distributions import (
+    DiagonalGaussian,
+    GaussianLikelihood,
+    LearnedGaussianLikelihood,
+    Likelihood,
+)
 from vaebook.experiments._settings import DOG_DEEP, DOG_DEEP_TRAINING, DOG_LATENT_DIM
 from vaebook.metrics import (
     effective_sample_size,
@@ -23,7 +29,7 @@ from vaebook.metrics import (
 from vaebook.models import VAE, ProbabilisticPCA
 from vaebook.training import fit, seeded
 
-LIKELIHOODS = {
+LIKELIHOODS: dict[str, Callable[[], Likelihood]] = {
     "σ = 0.2": lambda: GaussianLikelihood(0.2),
     "learned σ": LearnedGaussianLikelihood,
 }
