@@ -38,7 +38,7 @@ class Scoreboard(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         results = Path(self.env.srcdir) / "book" / "results"
         lines = [
-            "```{list-table} The claims, and what the records say so far.",
+            "```{list-table} The claims, and what the records say.",
             ":name: tab-scoreboard",
             ":header-rows: 1",
             ":widths: 5 34 14 37 10",
