@@ -69,6 +69,7 @@ def train(variant: Variant, data: ImageData, *, seed: int, num_epochs: int) -> C
 
 def classifier(data: ImageData) -> Pipeline:
     """Logistic regression on the pixels of the training pictures."""
+    assert data.train.labels is not None
     judge = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     judge.fit(data.train.images.flatten(1).numpy(), data.train.labels.numpy())
     return judge
@@ -89,6 +90,8 @@ def means_of(model: ConditionalVAE, split: Split, strength: float) -> Float[Tens
 
 def probe(model: ConditionalVAE, data: ImageData, strength: float) -> float:
     """How often a linear classifier reads the label off the code; 0.1 is chance."""
+    assert data.train.labels is not None
+    assert data.test.labels is not None
     reader = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     reader.fit(means_of(model, data.train, strength).numpy(), data.train.labels.numpy())
     codes = means_of(model, data.test, strength).numpy()

@@ -1,4 +1,4 @@
-"""Filling the gaps of four tables: a VAE of what was observed, and plain methods (chapter 13)."""
+"""Filling the gaps of three tables: a VAE of what was observed, and plain methods (chapter 13)."""
 
 import math
 import warnings
@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
-from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401 (it makes the next import work)
 from sklearn.impute import IterativeImputer, KNNImputer
@@ -21,7 +21,6 @@ TABLES = {
     "wine": load_wine,  # 178 rows, 13 columns
     "diabetes": load_diabetes,  # 442 rows, 10 columns
     "cancer": load_breast_cancer,  # 569 rows, 30 columns
-    "digits": load_digits,  # 1,797 rows, 61 columns that vary
 }
 NETWORK = MLP((128, 128), "tanh")
 RANK = 5  # of probabilistic PCA, and numbers in a code of the VAEs
