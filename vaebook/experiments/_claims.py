@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from vaebook.experiments import _judges
+from vaebook.experiments._comparison_records import COMPARISON_RECORDS
 from vaebook.experiments._judges import Verdict
 from vaebook.experiments._prior_records import PRIOR_RECORDS
 from vaebook.experiments._recorded import load_provenance
@@ -133,6 +134,8 @@ CLAIMS: tuple[Claim, ...] = (
         "Holds if the GAN is much better than all three on every measure of both data sets, and "
         "the lack of the conflict counts on both; does not hold if on every measure of both there "
         "is a VAE than which it is not much better, with 95 % confidence; in part otherwise.",
+        _judges.better_images,
+        tuple(name for names in COMPARISON_RECORDS.values() for name in names),
     ),
 )
 

@@ -2,6 +2,7 @@
 
 from vaebook.experiments._judges._verdict import Effect, Outcome, Verdict
 from vaebook.experiments._judges.another_distribution import another_distribution
+from vaebook.experiments._judges.better_images import better_images
 from vaebook.experiments._judges.conflict import conflict
 from vaebook.experiments._judges.forced_gaussian import forced_gaussian
 from vaebook.experiments._judges.kl_term import kl_term
@@ -14,6 +15,7 @@ __all__ = [
     "Outcome",
     "Verdict",
     "another_distribution",
+    "better_images",
     "conflict",
     "forced_gaussian",
     "kl_term",
