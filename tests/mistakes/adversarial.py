@@ -34,7 +34,7 @@ ADVERSARIAL: tuple[Mistake, ...] = (
         GAN,
         '    "non-saturating": non_saturating_loss,',
         '    "non-saturating": minimax_loss,',
-        ("tests/test_gan.py::test_the_generator_minimises_the_loss_it_was_given",),
+        ("tests/test_adversarial.py::test_the_generator_minimises_the_loss_it_was_given",),
     ),
     Mistake(
         "gan-minimax-loss-of-the-wrong-logit",
