@@ -125,13 +125,13 @@ def test_unusable_scores(scores: torch.Tensor, share: float, message: str) -> No
 
 
 def test_the_scores_of_a_vae_are_those_of_its_metrics(model: VAE, images: torch.Tensor) -> None:
-    scores = vae_anomaly_scores(model, images, num_samples=100)
-    terms = evaluate_elbo(model, images, num_samples=100, seed=1)
-    nll = importance_weighted_nll(model, images, num_samples=100, seed=2)
-    # 100 codes each: the two estimates differ by their noise, about 0.1 nats a picture
-    close(scores["−ELBO"], -terms.elbo, atol=0.5, rtol=0)
-    close(scores["reconstruction probability"], terms.distortion, atol=0.5, rtol=0)
-    close(scores["NLL"], nll, atol=0.5, rtol=0)
+    scores = vae_anomaly_scores(model, images, num_samples=20)
+    terms = evaluate_elbo(model, images, num_samples=20)
+    nll = importance_weighted_nll(model, images, num_samples=20)
+    # from one seed the three draw the same codes: only rounding is left
+    close(scores["−ELBO"], -terms.elbo, atol=1e-3, rtol=0)
+    close(scores["reconstruction probability"], terms.distortion, atol=1e-3, rtol=0)
+    close(scores["NLL"], nll, atol=1e-3, rtol=0)
     close(scores["rate"], terms.rate)  # the closed form: no noise
     with torch.no_grad():
         difference = model.reconstruct(images) - images
