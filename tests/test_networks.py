@@ -114,3 +114,15 @@ def test_background_is_subtracted_before_the_encoder_only(plan: type) -> None:
     assert [type(layer) for layer in decoder] == [
         type(layer) for layer in plan().decoder(3, (1, 8, 8))
     ]
+
+
+def test_a_blank_sheet_is_added_to_what_the_decoder_puts_out() -> None:
+    decoders = []
+    for blank in (0.0, 0.95):
+        torch.manual_seed(0)
+        decoders.append(Conv((4,), hidden=8, blank=blank).decoder(2, (1, 4, 4)))
+    codes = torch.randn(5, 2)
+    with torch.no_grad():
+        plain, blank = (decoder(codes) for decoder in decoders)
+    torch.testing.assert_close(blank, plain + 0.95)
+    assert plain.min() < 0, "linear at the end: no activation after the last layer"

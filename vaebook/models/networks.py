@@ -104,8 +104,9 @@ class Conv:
         channels: channels after each halving.
         hidden: width of the fully connected layer between the feature map and the code.
         activation, background: as in :class:`MLP`.
-        blank: brightness added to what the decoder puts out, so that it starts from a blank sheet
-            and not from black. Its last layer has one bias for all pixels, and gets there slowly.
+        blank: added to what the decoder puts out, whose last layer has one bias for all pixels: a
+            GAN's generator then starts from a sheet of that brightness. Under a likelihood with a
+            sigmoid it is a logit, and 0.95 starts from 0.72 instead of a mid grey of 0.5.
     """
 
     channels: tuple[int, ...] = (16, 32)
