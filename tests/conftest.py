@@ -4,12 +4,15 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
+PHONE = {"width": 390, "height": 844}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -70,6 +73,38 @@ def chromium() -> str:
             pytest.fail(reason)
         pytest.skip(reason)
     return found
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page on a phone's screen that fails the test on any error or foreign request."""
+    context = browser.new_context(viewport=PHONE)
+    opened = context.new_page()
+    trouble: list[str] = []
+    opened.on("pageerror", lambda error: trouble.append(f"script error: {error}"))
+    opened.on("requestfailed", lambda request: trouble.append(f"not loaded: {request.url}"))
+    opened.on(
+        "console",
+        lambda message: message.type == "error" and trouble.append(f"console: {message.text}"),
+    )
+    opened.on(
+        "request",
+        lambda request: (
+            request.url.startswith(("file:", "data:", "blob:"))
+            or trouble.append(f"request to the network: {request.url}")
+        ),
+    )
+    yield opened
+    context.close()
+    assert trouble == []
 
 
 @pytest.fixture

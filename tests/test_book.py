@@ -2,37 +2,22 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
-import yaml
 from axe_playwright_python.sync_playwright import Axe
-from bs4 import BeautifulSoup, Tag
-from playwright.sync_api import Browser, Page, sync_playwright
+from bs4 import Tag
+from playwright.sync_api import Page
 
-from tests.conftest import ROOT, Book
-from tools.execute import chapters
+from tests.conftest import PHONE, ROOT, Book
+from tests.pages import DESKTOP, PAGES, TOC, every_chapter, every_page, parse, visit
 from vaebook.experiments import CLAIMS, verdict
 
-TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-CHAPTERS = [path.relative_to(ROOT).with_suffix("").as_posix() for path in chapters()]
-PAGES = [TOC["root"], *(chapter["file"] for part in TOC["parts"] for chapter in part["chapters"])]
 MOST_SECONDS = 60  # of one core, so that a busy machine does not matter; the budget is 30
-PHONE = {"width": 390, "height": 844}
-DESKTOP = {"width": 1280, "height": 900}
 PART = {"book/api": "#distributions"}  # a long page of one kind: a section stands for the rest
-
-every_page = pytest.mark.parametrize("page_name", PAGES)
-every_chapter = pytest.mark.parametrize("page_name", CHAPTERS)
-
-
-@cache
-def parse(path: Path) -> BeautifulSoup:
-    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
 
 
 @cache
@@ -147,44 +132,6 @@ def test_the_index_lists_terms_and_functions(book: Book) -> None:
 
 
 # ---------------------------------------------------------------- in a browser
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page on a phone's screen that fails the test on any error or foreign request."""
-    context = browser.new_context(viewport=PHONE)
-    opened = context.new_page()
-    trouble: list[str] = []
-    opened.on("pageerror", lambda error: trouble.append(f"script error: {error}"))
-    opened.on("requestfailed", lambda request: trouble.append(f"not loaded: {request.url}"))
-    opened.on(
-        "console",
-        lambda message: message.type == "error" and trouble.append(f"console: {message.text}"),
-    )
-    opened.on(
-        "request",
-        lambda request: (
-            request.url.startswith(("file:", "data:", "blob:"))
-            or trouble.append(f"request to the network: {request.url}")
-        ),
-    )
-    yield opened
-    context.close()
-    assert trouble == []
-
-
-def visit(page: Page, book: Book, name: str, query: str = "") -> None:
-    """Open a page from disk and wait for its formulas."""
-    page.goto((book.html / f"{name}.html").as_uri() + query)
-    page.evaluate("window.MathJax ? window.MathJax.startup.promise.then(() => true) : true")
 
 
 @pytest.mark.browser
