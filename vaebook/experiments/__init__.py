@@ -4,6 +4,7 @@ A public module in this package is an experiment: its name is the record's name,
 returns the rows. ``python -m vaebook.experiments NAME --seeds 5`` writes the record.
 """
 
+from vaebook.experiments._cards import Card, Cards, verdict_cards
 from vaebook.experiments._claims import CLAIMS, Claim, scoreboard, verdict
 from vaebook.experiments._judges import Effect, Verdict
 from vaebook.experiments._record import available, record, run_seeds
@@ -20,6 +21,8 @@ from vaebook.experiments._recorded import (
 
 __all__ = [
     "CLAIMS",
+    "Card",
+    "Cards",
     "Claim",
     "Effect",
     "Verdict",
@@ -36,4 +39,5 @@ __all__ = [
     "scoreboard",
     "summarise",
     "verdict",
+    "verdict_cards",
 ]

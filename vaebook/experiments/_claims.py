@@ -166,18 +166,21 @@ def scoreboard(folder: Path | None = None) -> pd.DataFrame:
 
     Returns:
         A row per claim, indexed by its name: ``claim``, ``verdict`` (``"not tried yet"`` without a
-        judge), ``evidence``, ``chapters``, ``rule``, and ``commands`` that make its records anew.
+        judge), ``sentence`` and ``number`` for a card, ``evidence``, ``chapters``, ``rule``, and
+        ``commands`` that make its records anew.
     """
     rows = []
     for claim in CLAIMS:
-        outcome, evidence = NOT_TRIED, ""
+        outcome, evidence, sentence, number = NOT_TRIED, "", "", ""
         if claim.judge is not None:
-            outcome, evidence, _ = claim.judge(folder)
+            outcome, evidence, _, sentence, number = claim.judge(folder)
         commands = [load_provenance(name, folder)["command"] for name in claim.records]
         rows.append(
             {
                 "claim": claim.text,
                 "verdict": outcome,
+                "sentence": sentence,
+                "number": number,
                 "evidence": evidence,
                 "chapters": claim.chapters,
                 "rule": claim.rule,

@@ -36,5 +36,7 @@ class Verdict(NamedTuple):
     """What a record says about a claim."""
 
     outcome: Outcome
-    evidence: str  # one sentence with the numbers and their spread
+    evidence: str  # the numbers and their spread, in full
     effects: tuple[Effect, ...] = ()  # what the outcome rests on, for a figure
+    sentence: str = ""  # the answer in 18 words at most, for a card
+    number: str = ""  # the one number behind it, with its interval

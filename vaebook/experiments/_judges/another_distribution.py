@@ -13,6 +13,7 @@ import pandas as pd
 from vaebook.experiments._judges._verdict import Effect, Outcome, Verdict
 from vaebook.experiments._paired import paired_differences
 from vaebook.experiments._prior_records import load_trial
+from vaebook.plots import summary_text
 
 CHOSEN = ("Laplace", "uniform", "sphere", "mixture", "VampPrior", "flow", "letters")
 MARGIN = 0.1  # of the share of dogs
@@ -47,4 +48,11 @@ def another_distribution(folder: Path | None) -> Verdict:
         Effect.of(str(name), row, measure, lines=limit, factor=100.0)
         for name, row in dogs.iterrows()
     )
-    return Verdict(outcome, evidence, effects)
+    others = f"{as_good.sum()} of {len(CHOSEN)} others"
+    sentence = (
+        f"{others}, each with its own loss, gave dogs at most {100 * MARGIN:.0f} points less often."
+    )
+    ends = [dogs.loc[dogs["mean"].agg(pick)] for pick in ("idxmin", "idxmax")]
+    least, most = (f"{summary_text(row, 0, factor=100)} ({row.name})" for row in ends)
+    number = f"from {least} to {most} points of dogs against the normal"
+    return Verdict(outcome, evidence, effects, sentence, number)

@@ -7,6 +7,14 @@ import numpy as np
 
 from vaebook.experiments._judges._verdict import Effect, Verdict
 from vaebook.experiments._recorded import load_recorded, summarise
+from vaebook.plots import summary_text
+
+SENTENCES = {
+    "holds": (
+        "It compares the codes of one picture, not of all, with N(0, 1); the closed form is exact."
+    ),
+    "does not hold": "The closed form disagrees with an independent computation.",
+}
 
 
 def kl_term(folder: Path | None) -> Verdict:
@@ -31,4 +39,7 @@ def kl_term(folder: Path | None) -> Verdict:
         Effect.of(str(row["value"]), row, "log₁₀ of the largest gap in nats", lines=(-6.0,))
         for _, row in summarise(largest.reset_index(), [], list(names)).iterrows()
     )
-    return Verdict("holds" if agrees else "does not hold", evidence, effects)
+    number = f"{summary_text(term, 2)} nats: the KL term of one picture, on average"
+    if agrees:
+        return Verdict("holds", evidence, effects, SENTENCES["holds"], number)
+    return Verdict("does not hold", evidence, effects, SENTENCES["does not hold"], number)

@@ -4,6 +4,16 @@ from pathlib import Path
 
 from vaebook.experiments._judges._verdict import Effect, Outcome, Verdict
 from vaebook.experiments._recorded import load_recorded, summarise
+from vaebook.plots import summary_text
+
+SENTENCES = {
+    "holds": "Samples from N(0, I) are dogs as often as reconstructions are, in every model tried.",
+    "holds in part": (
+        "The distribution is known; whether its samples are dogs depends on the rate and the "
+        "network."
+    ),
+    "does not hold": "The distribution is known, but its samples are hardly ever dogs.",
+}
 
 
 def known_distribution(folder: Path | None) -> Verdict:
@@ -43,4 +53,8 @@ def known_distribution(folder: Path | None) -> Verdict:
         Effect.of(f"{row['network']}, σ = {row['sigma']:g}", row, measure, lines=(0.5, 0.9))
         for _, row in rows.iterrows()
     )
-    return Verdict(outcome, evidence, effects)
+    lowest, highest = (
+        summary_text(by_recipe.loc[(*key, "prior")], 0, factor=100) for key in (worst, best)
+    )
+    number = f"from {lowest} % to {highest} % of samples are dogs, by the recipe"
+    return Verdict(outcome, evidence, effects, SENTENCES[outcome], number)

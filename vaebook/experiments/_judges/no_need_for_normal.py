@@ -13,6 +13,7 @@ from vaebook.experiments._judges._verdict import Effect, Outcome, Verdict
 from vaebook.experiments._paired import paired_differences
 from vaebook.experiments._prior_records import load_trial
 from vaebook.experiments._recorded import load_recorded
+from vaebook.plots import summary_text
 
 OTHERS = ("Laplace", "uniform", "sphere", "mixture", "VampPrior", "flow")
 
@@ -49,4 +50,13 @@ def no_need_for_normal(folder: Path | None) -> Verdict:
         Effect.of("normal at 3", moved, measure, lines=(0.0,)),
         *(Effect.of(name, nll.loc[name], measure, lines=(1.0,)) for name in OTHERS),
     )
-    return Verdict(outcome, evidence, effects)
+    number = f"{summary_text(nll.loc[best], 1)} nats: the best other prior ({best}) less the normal"
+    found_good = f"{len(as_good) or 'none'} of {len(OTHERS)}"
+    sentence = {
+        "holds": f"Centring helps training, and {found_good} other priors did as well.",
+        "holds in part": (
+            f"On paper any prior will do; in training, {found_good} was shown to be as good."
+        ),
+        "does not hold": "Every other prior that was trained did worse than the normal one.",
+    }[outcome]
+    return Verdict(outcome, evidence, effects, sentence, number)

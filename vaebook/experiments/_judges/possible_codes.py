@@ -4,6 +4,15 @@ from pathlib import Path
 
 from vaebook.experiments._judges._verdict import Effect, Outcome, Verdict
 from vaebook.experiments._recorded import load_recorded, summarise
+from vaebook.plots import summary_text
+
+SENTENCES = {
+    "holds": "Hardly one code decodes to a dog, drawn blindly or from a fitted density.",
+    "holds in part": (
+        "True of codes drawn blindly from the box; false of codes drawn from a fitted density."
+    ),
+    "does not hold": "Even codes drawn blindly from the box decode to dogs now and then.",
+}
 
 
 def possible_codes(folder: Path | None) -> Verdict:
@@ -32,4 +41,6 @@ def possible_codes(folder: Path | None) -> Verdict:
         Effect.of(told, by_sampler.loc[name], "share of dogs in %", lines=(1.0,), factor=100.0)
         for name, told in names.items()
     )
-    return Verdict(outcome, evidence, effects)
+    of_mixture = summary_text(by_sampler.loc["mixture"], 0, factor=100)
+    number = f"{of_mixture} % of codes from a fitted mixture are dogs"
+    return Verdict(outcome, evidence, effects, SENTENCES[outcome], number)
