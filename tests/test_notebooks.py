@@ -25,6 +25,7 @@ from tools.execute import (
     few_colours,
     stored_problems,
 )
+from vaebook.experiments import CLAIMS
 
 CHAPTERS = chapters()
 SECTIONS = [
@@ -44,6 +45,20 @@ LEAST_COMPARED = 5  # cells whose printed numbers are compared
 LEAST_ASSERTING = 3
 LEAST_EXERCISES = 3
 LEAST_CITED = 2
+MOST_VISIBLE_LINES = 15
+MOST_VISIBLE_COLUMNS = 76
+MOST_WORDS_IN_BOX = 90
+LEAST_WORDS_IN_BOX = 40
+FOLDED = {"hide-input", "hide-cell"}  # the code is closed until a reader opens it
+OUT_OF_SIGHT = {"hide-output", "hide-cell"}
+SCAFFOLDING = {  # what nobody would type again, so that it does not stand open on a page
+    "an import": r"^\s*(import|from)\s+\w",
+    "reading of records": r"\bload_(recorded|pictures|provenance|trial|comparison)\w*\(",
+    "plotting": r"\b(plt\.|sns\.|show_images\(|use_theme\()",
+    "a check": r"^\s*assert\b|\bassert_\w+\(",
+    "a verdict": r"\bverdict\(",
+}
+WITHOUT_TRAINING = {"04-gaussian-kl"}  # its subject is a formula
 UNCHECKED = {  # tags that switch a check or a reader's view off
     "nbval-skip",
     "nbval-ignore-output",
@@ -219,6 +234,99 @@ def test_has_exercises_with_hidden_solutions_that_run(path: Path) -> None:
     assert inside is None, f"the solution of {inside} has no end"
     assert exercises == solved
     assert len(exercises) >= LEAST_EXERCISES
+
+
+# ---------------------------------------------------------------- what a reader meets
+
+
+def tags(cell: NotebookNode) -> set[str]:
+    return set(cell.metadata.get("tags", []))
+
+
+def shown_text(cell: NotebookNode) -> str:
+    """Everything that a reader sees of a cell's output, less pictures."""
+    parts = [compared_text(cell)]
+    parts += [str(output.get("data", {}).get("text/html", "")) for output in cell.outputs]
+    return "\n".join(parts)
+
+
+def outside_solutions(notebook: NotebookNode) -> list[NotebookNode]:
+    """The code cells that stand on the page before anything is opened."""
+    found, inside = [], False
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            found += [] if inside else [cell]
+            continue
+        for line in cell.source.splitlines():
+            inside |= bool(re.match(r"[`:]{3,}\{solution-start\}", line))
+            inside &= not re.match(r"[`:]{3,}\{solution-end\}", line)
+    return found
+
+
+@every_chapter
+def test_visible_code_is_short_and_narrow(path: Path) -> None:
+    for cell in code_cells(load(path)):
+        if tags(cell) & FOLDED:
+            continue
+        lines = [line for line in cell.source.splitlines() if line.strip()]
+        assert len(lines) <= MOST_VISIBLE_LINES, f"{cell.id}: {len(lines)} lines"
+        wide = [line for line in lines if len(line) > MOST_VISIBLE_COLUMNS]
+        assert not wide, f"{cell.id}: {wide}"
+
+
+@every_chapter
+def test_visible_code_is_what_a_reader_would_type_again(path: Path) -> None:
+    for cell in outside_solutions(load(path)):
+        if tags(cell) & FOLDED:
+            continue
+        for what, pattern in SCAFFOLDING.items():
+            found = re.search(pattern, cell.source, re.MULTILINE)
+            assert not found, f"{cell.id}: {what} stands open: {found[0]!r}"
+
+
+@every_chapter
+def test_the_model_and_its_fit_stand_open_once(path: Path) -> None:
+    trained = [
+        cell.id
+        for cell in outside_solutions(load(path))
+        if not tags(cell) & FOLDED and re.search(r"(?<!\w)(fit|fit_flow_matching)\(", cell.source)
+    ]
+    assert len(trained) == (0 if path.stem in WITHOUT_TRAINING else 1), trained
+
+
+@every_chapter
+def test_no_bare_boolean_stands_on_the_page(path: Path) -> None:
+    for cell in code_cells(load(path)):
+        if not tags(cell) & OUT_OF_SIGHT:
+            assert not re.search(r"\b(True|False)\b", shown_text(cell)), cell.id
+
+
+@every_chapter
+def test_every_table_is_the_books(path: Path) -> None:
+    for cell in code_cells(load(path)):
+        assert 'class="dataframe"' not in shown_text(cell), f"{cell.id}: use vaebook.plots.table"
+
+
+@every_chapter
+def test_the_claims_of_a_chapter_end_in_cards(path: Path) -> None:
+    claims = {claim.name for claim in CLAIMS if claim.chapters[-1] == int(path.stem[:2])}
+    shown = "\n".join(map(shown_text, code_cells(load(path))))
+    for name in claims:
+        assert f'id="verdict-{name.lower()}"' in shown, f"show verdict_cards({name!r})"
+
+
+@every_chapter
+def test_opens_with_the_answer_in_one_minute(path: Path) -> None:
+    first = load(path).cells[0].source
+    box = re.search(
+        r"^# .+\n+:::\{admonition\} In one minute\n:class: in-one-minute\n(.+?)^:::$",
+        first,
+        re.MULTILINE | re.DOTALL,
+    )
+    assert box, "the first cell: the title, then the box"
+    words = re.sub(r"\{[\w:]+\}|<[^<>`]*>(?=`)|[`$*]", " ", box[1]).split()
+    assert LEAST_WORDS_IN_BOX <= len(words) <= MOST_WORDS_IN_BOX, f"{len(words)} words"
+    assert re.search(r"\d", box[1]), "no number"
 
 
 # ---------------------------------------------------------------- the comparison bites
