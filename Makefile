@@ -61,11 +61,15 @@ mistakes: $(INSTALLED)  ## plant classic VAE mistakes one at a time; the tests m
 serve: book  ## build the book and serve it on http://localhost:8000
 	$(PY) -m http.server --bind localhost --directory _build/html 8000
 
-lint: $(INSTALLED)  ## style, types, layering
+lint: $(INSTALLED)  ## style, types, layering, workflows and issue forms
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows $(wildcard .github/workflows/*.yml)
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(BIN)/zizmor --offline --no-progress --quiet .github
 
 format: $(INSTALLED)  ## put the code in the project's style
 	$(BIN)/ruff check --fix .
