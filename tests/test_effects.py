@@ -3,11 +3,9 @@
 import re
 from pathlib import Path
 
-import nbformat
 import pandas as pd
 import pytest
 
-from tests.conftest import ROOT
 from vaebook.experiments import CLAIMS, Claim, load_provenance, results_folder, scoreboard
 from vaebook.experiments._judges import Effect
 
@@ -77,16 +75,3 @@ def test_the_scoreboard_is_what_the_judges_say() -> None:
             found = claim.judge(None)
             assert (row["verdict"], row["evidence"]) == (found.outcome, found.evidence)
             assert len(row["commands"]) == len(claim.records)
-
-
-def test_the_first_page_and_the_last_chapter_show_the_same_table() -> None:
-    """Both call the one function; neither asks a judge by itself."""
-    extension = (ROOT / "book" / "_ext" / "scoreboard.py").read_text(encoding="utf-8")
-    assert "scoreboard(results)" in extension
-    assert ".judge" not in extension
-    cells = nbformat.read(ROOT / "book" / "14-verdicts.ipynb", as_version=4).cells
-    (cell,) = [cell for cell in cells if cell.id == "scoreboard"]
-    assert "scoreboard()" in cell.source
-    shown = "".join(output.get("text", "") for output in cell.outputs)
-    for name, row in scoreboard().iterrows():
-        assert f"{name}  {row['verdict']}" in shown

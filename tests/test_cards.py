@@ -1,0 +1,94 @@
+"""The verdicts as cards: what the first page, the chapters and the last chapter show."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+
+from tests.conftest import ROOT, Book
+from tests.pages import PAGES, parse
+from vaebook.experiments import CLAIMS, scoreboard, verdict_cards
+from vaebook.experiments._cards import KINDS
+
+MOST_WORDS = 18
+
+
+def cards_of(html: str) -> dict[str, dict[str, str]]:
+    """The texts of each card on a page, by claim."""
+    page = BeautifulSoup(html, "html.parser")
+    return {
+        card["id"].removeprefix("verdict-").upper(): {
+            "kind": next(name for name in card["class"] if name != "verdict"),
+            **{
+                part: card.find(class_=f"verdict-{part}").text.replace("\N{NO-BREAK SPACE}", " ")
+                for part in ("claim", "outcome", "sentence", "number", "link")
+            },
+        }
+        for card in page.select("div.verdict")
+    }
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
+def test_a_card_says_what_the_judge_says_in_few_words(claim) -> None:
+    assert claim.judge is not None
+    found = claim.judge(None)
+    (card,) = cards_of(verdict_cards(claim.name)._repr_html_()).values()
+    assert card["outcome"] == found.outcome
+    assert card["sentence"] == found.sentence
+    assert card["number"] == found.number
+    assert claim.text.replace("*", "") in card["claim"]
+    assert card["kind"] == f"verdict-{KINDS[found.outcome]}"
+    assert 5 <= len(found.sentence.split()) <= MOST_WORDS
+    assert re.search(r"± |\d to ", found.number), "a number comes with its interval"
+
+
+def test_every_outcome_has_a_colour_of_its_own() -> None:
+    assert len(set(KINDS.values())) == len(KINDS)
+    css = (ROOT / "book" / "_static" / "book.css").read_text(encoding="utf-8")
+    for kind in set(KINDS.values()) - {"open"}:  # the plain card
+        assert f".verdict-{kind}" in css
+
+
+def test_in_full_a_card_has_evidence_rule_and_commands() -> None:
+    board = scoreboard()
+    page = BeautifulSoup(verdict_cards(full=True)._repr_html_(), "html.parser")
+    for name, row in board.iterrows():
+        text = page.find(id=f"verdict-{name.lower()}").find(class_="verdict-more").text
+        text = text.replace("\N{NO-BREAK SPACE}", " ")
+        assert row["evidence"].replace("*", "") in text
+        assert row["rule"] in text
+        for command in row["commands"]:
+            assert command in text
+
+
+def test_the_first_page_and_the_last_chapter_show_the_same_cards(book: Book) -> None:
+    first = cards_of((book.html / f"{PAGES[0]}.html").read_text(encoding="utf-8"))
+    last = cards_of((book.html / "book" / "14-verdicts.html").read_text(encoding="utf-8"))
+    assert list(first) == [claim.name for claim in CLAIMS]
+    assert first == last
+
+
+def test_the_links_of_cards_lead_to_notebooks_in_a_notebook_and_to_pages_on_a_page(
+    book: Book,
+) -> None:
+    for link in BeautifulSoup(verdict_cards()._repr_html_(), "html.parser").find_all("a"):
+        assert (ROOT / "book" / link["href"]).is_file()
+    found = parse(book.html / f"{PAGES[0]}.html").select(".verdict-link a")
+    assert len(found) == sum(len(claim.chapters) for claim in CLAIMS)
+    for link in found:
+        assert (book.html / "book" / link["href"]).is_file()
+        assert link["href"].endswith(".html")
+
+
+def test_no_chapter_prints_a_verdict() -> None:
+    for path in sorted((ROOT / "book").glob("*.ipynb")):
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type == "code":
+                assert not re.search(r"print\(.*(outcome|evidence|\bverdict\b)", cell.source)
+
+
+def test_an_unknown_claim_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no claim 'C9'; expected one of C1"):
+        verdict_cards("C9")
