@@ -120,7 +120,8 @@ def add_tags(
     elif base:
         context["pageurl"] = posixpath.join(base, app.builder.get_target_uri(page))
 
-    card = f"{app.builder.imagedir}/cards/{posixpath.basename(page)}.png"
+    name = page.removeprefix("book/").replace("/", "-")
+    card = f"{app.builder.imagedir}/cards/{name}.png"
     draw_card(
         Path(app.outdir) / card,
         title=title,
