@@ -14,9 +14,9 @@ from vaebook.distributions.likelihoods import IMAGE_DIMS, Likelihood
 class ContinuousBernoulliLikelihood(Likelihood):
     r"""The cross-entropy of grey pixels, made a likelihood by its missing constant.
 
-    .. math:: p(x) = C(\lambda)\, \lambda^x (1 - \lambda)^{1 - x}, \qquad
-              C(\lambda) = \frac{2 \operatorname{artanh}(1 - 2\lambda)}{1 - 2\lambda}, \qquad
-              \lambda = \operatorname{sigmoid}(\text{output})
+    .. math:: p(x) &= C(\lambda)\, \lambda^x (1 - \lambda)^{1 - x}, \\
+              C(\lambda) &= \frac{2 \operatorname{artanh}(1 - 2\lambda)}{1 - 2\lambda}, \\
+              \lambda &= \operatorname{sigmoid}(\text{output})
 
     ``mean`` is the mean of that density, which is nearer to ½ than λ: the picture to show is not
     the sigmoid of the output.

@@ -20,8 +20,8 @@ class WassersteinAutoencoder(Autoencoder):
     r"""An autoencoder whose codes, taken together, are pushed towards a prior (WAE-MMD).
 
     .. math:: \frac1n \sum_i -\log p(x_i \mid z_i)
-              + \lambda\, \mathrm{MMD}^2\bigl(\{z_i\}, \{z'_i\}\bigr),
-              \qquad z_i = \text{encode}(x_i),\ z'_i \sim p(z)
+              + \lambda\, \mathrm{MMD}^2\bigl(\{z_i\}, \{z'_i\}\bigr), \\
+              z_i = \text{encode}(x_i),\quad z'_i \sim p(z)
 
     The VAE asks each q(z | x) to resemble the prior; this asks it of the mean of all of them only.
     The encoder is deterministic and the loss bounds no likelihood: p(x) is not defined.
