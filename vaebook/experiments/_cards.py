@@ -56,9 +56,11 @@ class Card:
         if self.evidence:
             commands = "\n".join(self.commands)
             more = (
-                f'<dl class="verdict-more"><dt>The numbers</dt><dd>{_rich(self.evidence)}</dd>'
+                '<details class="verdict-more"><summary>Numbers, rule, records</summary>'
+                f"<dl><dt>The numbers</dt><dd>{_rich(self.evidence)}</dd>"
                 f"<dt>The rule</dt><dd>{_rich(self.rule)}</dd>"
                 f"<dt>The records anew</dt><dd><pre>{html.escape(commands)}</pre></dd></dl>"
+                "</details>"
             )
         return (
             f'<div class="verdict verdict-{KINDS[self.outcome]}" id="verdict-{self.name.lower()}">'

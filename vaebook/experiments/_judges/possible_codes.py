@@ -9,7 +9,7 @@ from vaebook.plots import summary_text
 SENTENCES = {
     "holds": "Hardly one code decodes to a dog, drawn blindly or from a fitted density.",
     "holds in part": (
-        "True of codes drawn blindly from the box; false of codes drawn from a fitted density."
+        "Right for codes drawn blindly from the box, wrong for codes drawn from a fitted density."
     ),
     "does not hold": "Even codes drawn blindly from the box decode to dogs now and then.",
 }
