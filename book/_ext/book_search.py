@@ -10,6 +10,7 @@ term of the glossary, an object of the package. Its lines are the sentences of i
 in the text are plain text (:mod:`plain_formulas`); code and its output are left out.
 """
 
+import html
 import json
 import re
 from dataclasses import dataclass, field
@@ -60,7 +61,9 @@ def text_of(node: nodes.Node) -> str:
         return plain(node.astext())
     if isinstance(node, nodes.Text):
         return str(node.astext())
-    if isinstance(node, nodes.raw | nodes.image):
+    if isinstance(node, nodes.raw):
+        return html.unescape(re.sub(r"<[^>]*>", "", node.astext()))
+    if isinstance(node, nodes.image):
         return ""
     return "".join(text_of(child) for child in node.children)
 
@@ -139,12 +142,13 @@ def passages(document: nodes.document) -> list[Passage]:
     return found
 
 
-def reference_pages(app: Sphinx) -> set[str]:
-    """The pages in the last part of the contents: questions, glossary, package and the like."""
-    contents = app.env.get_doctree(app.config.root_doc).findall(addnodes.toctree)
-    return {
-        page for tree in contents if tree["caption"] == REFERENCE for page in tree["includefiles"]
-    }
+def order(app: Sphinx) -> dict[str, bool]:
+    """The pages in the reader's order, and whether each stands in the part for reference."""
+    root = app.config.root_doc
+    trees = app.env.get_doctree(root).findall(addnodes.toctree)
+    listed = {page: tree["caption"] == REFERENCE for tree in trees for page in tree["includefiles"]}
+    others = dict.fromkeys(sorted(app.env.found_docs - {root, *listed}), False)
+    return {root: False, **listed, **others}
 
 
 def record(app: Sphinx, page: str) -> Path:
@@ -178,11 +182,11 @@ def write(app: Sphinx, exception: Exception | None) -> None:
     """Write what the search page loads."""
     if exception is not None or app.builder.format != "html":
         return
-    reference = reference_pages(app)
-    pages = []
-    for page in filter(lambda name: record(app, name).exists(), sorted(app.env.found_docs)):
-        known = json.loads(record(app, page).read_text(encoding="utf-8"))
-        pages.append({**known, "reference": page in reference})
+    pages = [
+        {**json.loads(record(app, page).read_text(encoding="utf-8")), "reference": reference}
+        for page, reference in order(app).items()
+        if record(app, page).exists()
+    ]
     data = {"pages": pages, "synonyms": yaml.safe_load(SYNONYMS.read_text(encoding="utf-8"))}
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     target = Path(app.outdir) / "_static" / "search-data.js"

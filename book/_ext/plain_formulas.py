@@ -29,7 +29,7 @@ ACCENTS = {"hat": "\u0302", "tilde": "\u0303", "bar": "\u0304", "overline": "\u0
 RAISED = str.maketrans("0123456789+-n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ")
 LOWERED = str.maketrans("0123456789+-", "₀₁₂₃₄₅₆₇₈₉₊₋")
 
-ARGUMENT = r"\s*(?:\{([^{}]*)\}|(\\[A-Za-z]+|[^\s\\{}]))"
+ARGUMENT = r"\s*(?:\{([^{}]*)\}|(\\[A-Za-z]+|[^\s\\{}(]))"
 
 
 def grouped(text: str) -> str:
@@ -40,7 +40,7 @@ def grouped(text: str) -> str:
 
 def command(match: re.Match[str]) -> str:
     """A command without arguments, as a sign; one that is not known stays."""
-    name = match[1]
+    name = match[1] or match[2]
     if name in LETTERS:
         return LETTERS[name]
     if name in NAMES:
@@ -65,7 +65,7 @@ def either(match: re.Match[str]) -> str:
 def plain(tex: str) -> str:
     """A formula in one line of plain text, or "…" where that cannot be read."""
     text = tex.replace("\\{", "[").replace("\\}", "]").replace("\n", " ")
-    text = re.sub(r"\\([A-Za-z]+|.)", command, text)
+    text = re.sub(r"\\(?:([A-Za-z]+)|(.))", command, text)
     for _ in range(12):  # from the inside out
         before = text
         text = re.sub(rf"\\(?:{FONTS}){ARGUMENT}", either, text)
@@ -86,5 +86,6 @@ def plain(tex: str) -> str:
         text = re.sub(r"(?<![A-Za-z^_\\])\{([^{}]*)\}", r"\1", text)
         if text == before:
             break
+    text = re.sub(rf"\b({'|'.join(NAMES)}) +\(", r"\1(", text)
     text = re.sub(r"\s+([,)\]])", r"\1", re.sub(r"([(\[])\s+", r"\1", " ".join(text.split())))
     return "…" if re.search(r"[\\{}&]", text) or len(text) > 60 else text

@@ -28,8 +28,12 @@
     is it its me my of on or our should so such than that the their then there these they this to
     use was we were what when where which who why will with would you your`.split(/\s+/),
   );
-  const GREEK = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma sigma tau upsilon phi chi psi omega".split(" ");
-  const WORD = /[\u0370-\u03ff]|(?:(?![\u0370-\u03ff])[\p{L}\p{M}])(?:(?![\u0370-\u03ff])[\p{L}\p{M}0-9])*|\p{N}+/gu;
+  const GREEK =
+    `alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma
+    sigma tau upsilon phi chi psi omega`.split(/\s+/);
+  // a Greek letter; a word of other letters, digits within; a number
+  const WORD =
+    /[\u0370-\u03ff]|(?![\u0370-\u03ff])[\p{L}\p{M}](?:(?![\u0370-\u03ff])[\p{L}\p{M}0-9])*|\p{N}+/gu;
 
   /** British spelling made American: "-ise", "-our", "-tre", "-yse", "-ogue", "grey". */
   const american = (word) =>
@@ -127,7 +131,7 @@
     return (longer.length ? longer : all.filter((other) => nearly(word, other))).slice(0, 8);
   };
 
-  /** The terms of a query: [{phrases: [{words, weight}], guessed}]. */
+  /** The terms of a query: [{phrases: [{words, weight}], guessed: whether nobody wrote it}]. */
   const parse = (query) => {
     const list = typed(query);
     const terms = [];
@@ -142,12 +146,10 @@
           for (const phrase of line)
             if (!phrases.some((other) => other.words.join(" ") === phrase.join(" ")))
               phrases.push({ words: phrase, weight: SYNONYM });
-      const term = { phrases, guessed: [] };
-      if (phrases.length === 1 && longest.length === 1 && !vocabulary.has(longest[0])) {
-        term.guessed = guesses(longest[0]);
-        for (const word of term.guessed) phrases.push({ words: [word], weight: SYNONYM });
-      }
-      terms.push(term);
+      const known = phrases.length > 1 || vocabulary.has(longest[0]);
+      const similar = known ? [] : guesses(longest[0]);
+      for (const word of similar) phrases.push({ words: [word], weight: SYNONYM });
+      terms.push({ phrases, guessed: similar.length > 0 });
       at += longest.length;
     }
     return terms;
@@ -228,20 +230,19 @@
     return hits.sort((a, b) => b.score - a.score);
   };
 
-  /** The line of a passage that says most about the query, with the places to mark. */
+  /** The line of a passage that says most about the query: {text, part}. */
   const lineOf = (passage, terms) => {
-    let best = { text: "", marks: [], score: -Infinity };
+    let best = { text: "", part: [], score: -Infinity };
     passage.lines.forEach((text, i) => {
       const part = passage.fields.body[i];
-      let score = (text.length < 40 ? -0.5 : 0) - (text.includes("…") ? 0.3 : 0) - i / 1000;
-      const marks = [];
+      let score = 0;
       for (const term of terms) {
-        const found = places(term, part);
-        if (found.length) score += term.rarity * Math.max(...found.map((place) => place.weight));
-        for (const { at, length } of found)
-          marks.push([part[at].start, part[at + length - 1].end]);
+        const weights = places(term, part).map((place) => place.weight);
+        if (weights.length) score += term.rarity * Math.max(...weights);
       }
-      if (score > best.score) best = { text, marks: marks.sort((a, b) => a[0] - b[0]), score };
+      score *= Math.min(1, text.length / 40); // a scrap says less than a sentence
+      score -= (text.includes("…") ? 0.3 : 0) + i / 1000;
+      if (score > best.score) best = { text, part, score };
     });
     if (best.text) return best;
     // a heading with nothing below it but the next heading
@@ -264,8 +265,27 @@
     return made;
   };
 
-  /** A line, cut to a readable length around its first mark, the query's words marked. */
-  const excerpt = ({ text, marks }) => {
+  /** Where the terms stand in a text: [[start, end], ...], in order. */
+  const marksIn = (part, terms) =>
+    terms
+      .flatMap((term) => places(term, part))
+      .map(({ at, length }) => [part[at].start, part[at + length - 1].end])
+      .sort((a, b) => a[0] - b[0]);
+
+  /** Put a text from start to end into an element, the marks as <mark>. */
+  const fill = (element, text, marks, start = 0, end = text.length) => {
+    let at = start;
+    for (const [from, to] of marks) {
+      if (from < at || to > end) continue;
+      element.append(text.slice(at, from), make("mark", "", text.slice(from, to)));
+      at = to;
+    }
+    element.append(text.slice(at, end));
+    return element;
+  };
+
+  /** A line, cut to a readable length around its first mark. */
+  const excerpt = (text, marks) => {
     let start = 0;
     let end = text.length;
     if (text.length > LINE) {
@@ -273,22 +293,19 @@
       start = first < LINE / 2 ? 0 : text.lastIndexOf(" ", first - LINE / 4) + 1;
       end = start + LINE < text.length ? text.lastIndexOf(" ", start + LINE) : text.length;
     }
-    const shown = make("p", "context", start > 0 ? "… " : "");
-    let at = start;
-    for (const [from, to] of marks) {
-      if (from < at || to > end) continue;
-      shown.append(text.slice(at, from), make("mark", "", text.slice(from, to)));
-      at = to;
-    }
-    shown.append(text.slice(at, end), end < text.length ? " …" : "");
+    const shown = fill(make("p", "context", start ? "… " : ""), text, marks, start, end);
+    if (end < text.length) shown.append(" …");
     return shown;
   };
 
   const hitItem = ({ page, best }, terms) => {
     const top = best[0].passage;
-    const main = link(top, make("span", "search-page", page.title));
-    if (!top.first) main.append(" ", make("span", "search-passage", top.title));
-    const item = make("li", "", main, excerpt(lineOf(top, terms)));
+    const titled = (className, text) =>
+      fill(make("span", className), text, marksIn(words(text), terms));
+    const main = link(top, titled("search-page", page.title));
+    if (!top.first) main.append(" ", titled("search-passage", top.title));
+    const { text, part } = lineOf(top, terms);
+    const item = make("li", "", main, excerpt(text, marksIn(part, terms)));
     const more = best.slice(1).filter(({ score }) => score > best[0].score * FURTHER);
     if (more.length) {
       const links = more.map(({ passage }) => make("li", "", link(passage, passage.title)));
@@ -347,8 +364,10 @@
       return;
     }
     const pages = hits.length === 1 ? "One page" : `${hits.length} pages`;
-    const guessed = terms.filter((term) => term.guessed.length);
-    say(box, `${pages} for “${query}”, the best first.`, guessed.length ? " Not every word stands in the book; words like it were taken." : "");
+    const guessed = terms.some((term) => term.guessed)
+      ? " Not every word stands in the book; words like it were taken."
+      : "";
+    say(box, `${pages} for “${query}”, the best first.${guessed}`);
     box.append(make("ol", "search", ...hits.map((hit) => hitItem(hit, terms))));
   };
 
