@@ -45,19 +45,20 @@ class KeptTogether(SphinxPostTransform):
         parent.replace(node, span)
         before = parent[start - 1] if start else None
         if isinstance(before, nodes.Text) and (found := BEFORE.search(str(before))):
-            parent.replace(before, nodes.Text(str(before)[: found.start()]))
+            # by position: a text equals every other of the same words
+            parent[start - 1] = nodes.Text(str(before)[: found.start()])
             span += nodes.Text(found[0])
         span += node
         while (place := parent.index(span) + 1) < len(parent.children):
             after = parent[place]
             if isinstance(after, nodes.Text):
                 if not str(after):
-                    parent.remove(after)
+                    del parent[place]
                     continue
                 if found := AFTER.search(str(after)):
                     span += nodes.Text(found[0])
                     rest = str(after)[found.end() :]
-                    parent.replace(after, nodes.Text(rest))
+                    parent[place] = nodes.Text(rest)
                     if not rest:
                         continue
             break
