@@ -1,10 +1,14 @@
 """The book's own Sphinx extensions."""
 
+import re
 import sys
 import textwrap
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from docutils import nodes
+from docutils.utils import new_document
 
 from tests.conftest import ROOT, run
 
@@ -112,3 +116,32 @@ def test_a_mistake_in_the_directive_fails_the_build(
     code, log, _ = build(tmp_path, text)
     assert code != 0
     assert message in log
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "One sentence about $z$. The second has $p(z)$. The third ends.",
+        "$a$, ($b$), and **$c$**; then $d$.",
+        "No formula. None at all.",
+    ],
+)
+def test_keeping_formulas_together_moves_no_character(words: str) -> None:
+    """A full stop is equal to every other full stop, and must not be taken for it."""
+    from formulas import KEPT, KeptTogether
+
+    document = new_document("page")
+    paragraph = nodes.paragraph()
+    for place, part in enumerate(re.split(r"\*?\*?\$\*?\*?", words)):
+        paragraph += nodes.math(part, part) if place % 2 else nodes.Text(part)
+    document += paragraph
+    text, formulas = paragraph.astext(), len(list(paragraph.findall(nodes.math)))
+    transform = KeptTogether(document)
+    for formula in list(document.findall(nodes.math)):
+        transform.keep(formula)
+    assert paragraph.astext() == text
+    spans = [node for node in paragraph.findall(nodes.inline) if KEPT in node["classes"]]
+    assert sum(len(list(span.findall(nodes.math))) for span in spans) == formulas
+    for before, after in pairwise(paragraph.children):
+        if before in spans and isinstance(after, nodes.Text):
+            assert not after.astext() or after.astext()[0].isspace()
