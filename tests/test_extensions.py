@@ -1,6 +1,5 @@
 """The book's own Sphinx extensions."""
 
-import re
 import sys
 import textwrap
 from itertools import pairwise
@@ -119,29 +118,32 @@ def test_a_mistake_in_the_directive_fails_the_build(
 
 
 @pytest.mark.parametrize(
-    "words",
+    "parts",
     [
-        "One sentence about $z$. The second has $p(z)$. The third ends.",
-        "$a$, ($b$), and **$c$**; then $d$.",
-        "No formula. None at all.",
+        ["**a term**", ".", "\n", "The code ", "$z$", ".", "\n", "And ", "(", "$p(z)$", ")."],
+        ["$a$", ", (", "$b$", "), and ", "$c$", ", ", "$d$", ","],
+        ["No formula", ".", "None."],
     ],
+    ids=["equal stops", "brackets", "no formula"],
 )
-def test_keeping_formulas_together_moves_no_character(words: str) -> None:
+def test_keeping_formulas_together_moves_no_character(parts: list[str]) -> None:
     """A full stop is equal to every other full stop, and must not be taken for it."""
     from formulas import KEPT, KeptTogether
 
     document = new_document("page")
     paragraph = nodes.paragraph()
-    for place, part in enumerate(re.split(r"\*?\*?\$\*?\*?", words)):
-        paragraph += nodes.math(part, part) if place % 2 else nodes.Text(part)
+    for part in parts:
+        kind = nodes.math if part[0] == "$" else nodes.strong if part[0] == "*" else None
+        text = part.strip("$*")
+        paragraph += nodes.Text(part) if kind is None else kind(text, text)
     document += paragraph
-    text, formulas = paragraph.astext(), len(list(paragraph.findall(nodes.math)))
+    text, formulas = paragraph.astext(), list(paragraph.findall(nodes.math))
     transform = KeptTogether(document)
-    for formula in list(document.findall(nodes.math)):
+    for formula in formulas:
         transform.keep(formula)
     assert paragraph.astext() == text
     spans = [node for node in paragraph.findall(nodes.inline) if KEPT in node["classes"]]
-    assert sum(len(list(span.findall(nodes.math))) for span in spans) == formulas
+    assert sum(len(list(span.findall(nodes.math))) for span in spans) == len(formulas)
     for before, after in pairwise(paragraph.children):
-        if before in spans and isinstance(after, nodes.Text):
-            assert not after.astext() or after.astext()[0].isspace()
+        if before in spans and isinstance(after, nodes.Text) and after.astext():
+            assert after.astext()[0].isspace(), "punctuation was parted from its formula"
