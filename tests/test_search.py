@@ -13,10 +13,10 @@ from bs4 import NavigableString, Tag
 from playwright.sync_api import Locator, Page
 
 from tests.conftest import PHONE, ROOT, Book
-from tests.pages import DESKTOP, PAGES, TOC, parse, visit
+from tests.pages import DESKTOP, PAGES, TOC, listed, parse, visit
 
 MOST_BYTES = 1_500_000
-REFERENCE = [entry["file"] for entry in TOC["parts"][-1]["chapters"]]
+REFERENCE = listed(TOC["parts"][-1]["chapters"])
 
 # what a reader types, and the numbers of the chapters that answer
 ANSWERS = {
@@ -233,7 +233,7 @@ def test_the_chapter_that_answers_is_among_the_first_three_with_a_line_of_its_te
         assert file.exists()
         assert not anchor or parse(file).find(id=unquote(anchor)), target(hit)
         line = hit.locator("p.context").inner_text().removeprefix("… ").removesuffix(" …")
-        assert len(line) > 10
+        assert len(line) > (10 if number(path) else 1)
         assert " ".join(line.split()) in text_of(file), target(hit)
     for link in page.locator("ul.search-more a").all():
         path, _, anchor = (link.get_attribute("href") or "").partition("#")

@@ -25,6 +25,7 @@ from sphinx.application import Sphinx
 
 SYNONYMS = Path(__file__).with_name("search_synonyms.yml")
 REFERENCE = "Reference"  # the part of the contents whose pages stand behind the chapters
+SHORT = 40  # characters: a shorter sentence says little on its own
 BOXES = ("theorem", "lemma", "proposition", "corollary", "definition", "remark", "exercise")
 SKIPPED = (
     nodes.title,
@@ -50,9 +51,15 @@ class Passage:
     lines: list[str] = field(default_factory=list)
 
     def add(self, text: str) -> None:
-        """Append the lines of a paragraph, less those without a word."""
-        lines = (" ".join(line.split()) for line in text.split("\n"))
-        self.lines += [line for line in lines if re.search(r"[^\W\d_]{2}", line)]
+        """Append the lines of a paragraph, a short one joined to the next: "No. It is …"."""
+        start = ""
+        for line in text.split("\n"):
+            start = " ".join(f"{start} {line}".split())
+            if len(start) >= SHORT:
+                self.lines.append(start)
+                start = ""
+        if re.search(r"[^\W\d_]{2}", start):  # the rest, if it has a word
+            self.lines.append(start)
 
 
 def text_of(node: nodes.Node) -> str:
@@ -142,11 +149,22 @@ def passages(document: nodes.document) -> list[Passage]:
     return found
 
 
+def below(app: Sphinx, page: str) -> list[str]:
+    """A page and those that it lists, in the reader's order."""
+    children = app.env.toctree_includes.get(page, [])
+    return [page, *(name for child in children for name in below(app, child))]
+
+
 def order(app: Sphinx) -> dict[str, bool]:
     """The pages in the reader's order, and whether each stands in the part for reference."""
     root = app.config.root_doc
     trees = app.env.get_doctree(root).findall(addnodes.toctree)
-    listed = {page: tree["caption"] == REFERENCE for tree in trees for page in tree["includefiles"]}
+    listed = {
+        name: tree["caption"] == REFERENCE
+        for tree in trees
+        for page in tree["includefiles"]
+        for name in below(app, page)
+    }
     others = dict.fromkeys(sorted(app.env.found_docs - {root, *listed}), False)
     return {root: False, **listed, **others}
 
