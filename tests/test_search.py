@@ -56,6 +56,7 @@ ANSWERS = {
     "KL vanishing": {8},
     "latent diffusion": {14},
     "learned sigma": {7},
+    "log_var": {4, 5},
     "logvar exp": {4, 5},
     "loss is nan": {5},
     "missing data imputation": {13},
@@ -99,7 +100,6 @@ SAME = [
     ("color", "colour"),
     ("gray pixels", "grey pixels"),
     ("amortized", "amortised"),
-    ("logvar", "log_var"),
     ("KL-divergence", "kl divergence"),
     ("β", "beta"),
     ("Frechet", "Fréchet"),
@@ -266,8 +266,9 @@ def test_without_the_synonyms_the_same_words_do_not_lead_there(book: Book, page:
 def test_pages_of_reference_stand_behind_the_chapters(book: Book, page: Page) -> None:
     for query in ANSWERS:
         first = [target(hit).partition(".html")[0] for hit in search(page, book, query)]
-        assert first[0] not in REFERENCE, query
-        assert sum(name in REFERENCE for name in first[:3]) <= 1, query
+        chapters = [name for name in first if name not in REFERENCE]
+        assert first[0] == chapters[0], query
+        assert set(chapters[:2]) <= set(first[:3]), query
 
 
 # ---------------------------------------------------------------- the page
@@ -293,7 +294,7 @@ def test_nothing_typed_gives_examples_that_work(book: Book, page: Page) -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("query", ["xqzzy", "the", "<b>q</b>&amp;xqzzy", "???"])
+@pytest.mark.parametrize("query", ["xqzzy", "the", "<i>xqzzy</i>", "???"])
 def test_nothing_found_says_where_to_look_instead(book: Book, page: Page, query: str) -> None:
     assert search(page, book, query) == []
     assert f"Nothing found for “{query}”" in page.get_by_role("status").inner_text()
