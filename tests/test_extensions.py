@@ -5,11 +5,16 @@ import textwrap
 from itertools import pairwise
 from pathlib import Path
 
+import nbformat
 import pytest
+import yaml
+from bs4 import BeautifulSoup
 from docutils import nodes
 from docutils.utils import new_document
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from tests.conftest import ROOT, run
+from tools.execute import METADATA
 
 EXTENSIONS = ROOT / "book" / "_ext"
 
@@ -115,6 +120,29 @@ def test_a_mistake_in_the_directive_fails_the_build(
     code, log, _ = build(tmp_path, text)
     assert code != 0
     assert message in log
+
+
+def test_a_formula_in_a_cell_output_is_set(tmp_path: Path) -> None:
+    """Under the book's setting; without it a reader meets a bare ``$q(z \\mid x)$``."""
+    text = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    setting = text["sphinx"]["config"].get("nb_render_markdown_format")
+    settings = ["extensions = ['myst_nb']", "myst_enable_extensions = ['dollarmath']"]
+    settings += ["nb_execution_mode = 'off'"]
+    if setting is not None:
+        settings.append(f"nb_render_markdown_format = {setting!r}")
+    (tmp_path / "conf.py").write_text("\n".join(settings), encoding="utf-8")
+    shown = {"text/plain": "<Markdown>", "text/markdown": "The code $q(z \\mid x)$ is *one*."}
+    cell = new_code_cell("page", execution_count=1)
+    cell.outputs = [new_output("execute_result", shown, execution_count=1)]
+    notebook = new_notebook(cells=[new_markdown_cell("# A page"), cell], metadata=METADATA)
+    nbformat.write(notebook, tmp_path / "index.ipynb")
+    done = run(sys.executable, "-m", "sphinx", "-W", "-b", "html", tmp_path, tmp_path / "html")
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = BeautifulSoup((tmp_path / "html" / "index.html").read_text("utf-8"), "html.parser")
+    output = page.find(class_="cell_output")
+    assert "q(z" in output.find(class_="math").text
+    assert "$" not in output.text
+    assert output.find("em").text == "one"
 
 
 @pytest.mark.parametrize(
