@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,28 +84,34 @@ def browser(chromium: str) -> Iterator[Browser]:
         started.close()
 
 
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A page on a phone's screen that fails the test on any error or foreign request."""
-    context = browser.new_context(viewport=PHONE)
-    opened = context.new_page()
+@contextmanager
+def watched(page: Page) -> Iterator[Page]:
+    """Fail on leaving if the page met an error or asked for anything from the network."""
     trouble: list[str] = []
-    opened.on("pageerror", lambda error: trouble.append(f"script error: {error}"))
-    opened.on("requestfailed", lambda request: trouble.append(f"not loaded: {request.url}"))
-    opened.on(
+    page.on("pageerror", lambda error: trouble.append(f"script error: {error}"))
+    page.on("requestfailed", lambda request: trouble.append(f"not loaded: {request.url}"))
+    page.on(
         "console",
         lambda message: message.type == "error" and trouble.append(f"console: {message.text}"),
     )
-    opened.on(
+    page.on(
         "request",
         lambda request: (
             request.url.startswith(("file:", "data:", "blob:"))
             or trouble.append(f"request to the network: {request.url}")
         ),
     )
-    yield opened
-    context.close()
+    yield page
     assert trouble == []
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page on a phone's screen that fails the test on any error or foreign request."""
+    context = browser.new_context(viewport=PHONE)
+    with watched(context.new_page()) as opened:
+        yield opened
+    context.close()
 
 
 @pytest.fixture

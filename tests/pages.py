@@ -23,6 +23,7 @@ def listed(entries: list[dict]) -> list[str]:
 
 
 PAGES = [TOC["root"], *(name for part in TOC["parts"] for name in listed(part["chapters"]))]
+MADE = ["genindex", "search", "py-modindex", "prf-prf", "404"]  # by the build, in no contents
 TABLET = {"width": 768, "height": 1024}
 DESKTOP = {"width": 1280, "height": 900}
 
@@ -39,4 +40,4 @@ def parse(path: Path) -> BeautifulSoup:
 def visit(page: Page, book: Book, name: str, query: str = "") -> None:
     """Open a page from disk and wait for its formulas."""
     page.goto((book.html / f"{name}.html").as_uri() + query)
-    page.evaluate("window.MathJax ? window.MathJax.startup.promise.then(() => true) : true")
+    page.wait_for_selector("html[data-measured]", state="attached")  # by book.js

@@ -8,15 +8,13 @@ from urllib.parse import unquote, urlsplit
 
 import nbformat
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from bs4 import Tag
 from playwright.sync_api import Page
 
-from tests.conftest import PHONE, ROOT, Book
+from tests.conftest import ROOT, Book
 from tests.pages import DESKTOP, PAGES, TOC, every_chapter, every_page, parse, visit
 
 MOST_SECONDS = 60  # of one core, so that a busy machine does not matter; the budget is 30
-PART = {"book/api": "#distributions"}  # a long page of one kind: a section stands for the rest
 
 
 @cache
@@ -103,7 +101,7 @@ def test_listings_and_references_carry_numbers(book: Book, page_name: str) -> No
     for listing in article.select("div.source"):
         caption = listing.find(class_="code-block-caption")
         assert caption.find(class_="caption-number").text.startswith(f"Listing {number}.")
-        assert "api.html#vaebook." in caption.find("a", class_="reference")["href"]
+        assert re.match(r"api/\w+\.html#vaebook\.", caption.find("a", class_="reference")["href"])
     for equation in article.find_all(class_="eqno"):
         assert re.match(rf"\s*\({number}\.\d+\)", equation.text)
     assert article.select(".bibtex-citation")
@@ -121,20 +119,6 @@ def test_the_index_lists_terms_and_functions(book: Book) -> None:
 
 
 # ---------------------------------------------------------------- in a browser
-
-
-@pytest.mark.browser
-@every_page
-def test_a_page_reads_well_on_a_phone(book: Book, page: Page, page_name: str) -> None:
-    visit(page, book, page_name)
-    width = page.evaluate("document.documentElement.scrollWidth")
-    assert width <= PHONE["width"], f"the page is {width} pixels wide"
-    small = page.evaluate(
-        """() => [...document.querySelectorAll('article img')]
-            .filter(i => !i.naturalWidth || i.getBoundingClientRect().width > innerWidth)
-            .map(i => i.src)"""
-    )
-    assert small == [], "images that did not load or do not fit"
 
 
 @pytest.mark.browser
@@ -157,26 +141,6 @@ def test_every_formula_is_set(book: Book, page: Page, page_name: str) -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@every_page
-def test_a_page_is_accessible(book: Book, page: Page, page_name: str, scheme: str) -> None:
-    """Contrast in both modes, descriptions of images, names of links, by the axe rules."""
-    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-    page.set_viewport_size(DESKTOP)
-    visit(page, book, page_name)
-    assert page.get_attribute("html", "data-theme") == scheme
-    rules = ["color-contrast", "image-alt", "link-name", "svg-img-alt", "empty-heading", "list"]
-    part = PART.get(page_name, "article")
-    found = Axe().run(page, part, {"runOnly": rules, "resultTypes": ["violations"]})
-    wrong = [
-        f"{violation['id']}: {node['html'][:200]} {node['failureSummary']}"
-        for violation in found.response["violations"]
-        for node in violation["nodes"]
-    ]
-    assert wrong == []
-
-
-@pytest.mark.browser
 def test_the_reader_can_choose_light_or_dark(book: Book, page: Page) -> None:
     page.set_viewport_size(DESKTOP)
     visit(page, book, PAGES[0])
@@ -189,20 +153,6 @@ def test_the_reader_can_choose_light_or_dark(book: Book, page: Page) -> None:
         mode = page.get_attribute("html", "data-theme")
         seen[mode] = sum(page.evaluate(brightness))
     assert seen["dark"] < 200 < 600 < seen["light"]
-
-
-@pytest.mark.browser
-@every_chapter
-def test_solutions_open_when_asked(book: Book, page: Page, page_name: str) -> None:
-    visit(page, book, page_name)
-    solutions = page.locator("article .solution.dropdown")
-    assert solutions.count() >= 3
-    for index in range(solutions.count()):
-        solution = solutions.nth(index)
-        code = solution.locator(".cell").first
-        assert not code.is_visible()
-        solution.locator("button.toggle-button").first.click()
-        code.wait_for(state="visible")
 
 
 @pytest.mark.browser

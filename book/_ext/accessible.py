@@ -5,12 +5,17 @@
 * A corner of a table is written as an empty heading: it becomes an empty cell.
 * Entries of the bibliography bear a role that was withdrawn: they become items of their list.
 * A fold is named "Toggle hidden content": it is named by its text.
+* The arrow beside an entry of the contents has no name: it gets one.
 """
 
 import re
 from typing import Any
 
-from myst_nb.sphinx_ import HideCodeCellNode, depart_HideCellInput, visit_HideCellInput
+from myst_nb.sphinx_ import (  # type: ignore[import-untyped]
+    HideCodeCellNode,
+    depart_HideCellInput,
+    visit_HideCellInput,
+)
 from sphinx.application import Sphinx
 
 PARAMETERS = re.compile(
@@ -18,6 +23,7 @@ PARAMETERS = re.compile(
     re.DOTALL,
 )
 EMPTY_HEADING = re.compile(r"<th\b([^>]*)>(\s*(?:<p>\s*</p>)?\s*)</th>")
+ARROW = '<summary aria-label="Pages of this part">'
 SCOPE = re.compile(r'\s*scope="\w+"')
 
 
@@ -42,9 +48,16 @@ def mended(body: str) -> str:
 def mend(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: object
 ) -> None:
-    """Mend a page before it is written."""
+    """Mend a page, and the contents beside it, before it is written."""
     if "body" in context:
         context["body"] = mended(context["body"])
+    entries = context.get("generate_toctree_html")
+    if entries is not None:
+
+        def named(*args: Any, **kwargs: Any) -> str:
+            return str(entries(*args, **kwargs)).replace("<summary>", ARROW)
+
+        context["generate_toctree_html"] = named
 
 
 def visit_fold(self: Any, node: HideCodeCellNode) -> None:
@@ -58,5 +71,5 @@ def visit_fold(self: Any, node: HideCodeCellNode) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_node(HideCodeCellNode, override=True, html=(visit_fold, depart_HideCellInput))
-    app.connect("html-page-context", mend)
+    app.connect("html-page-context", mend, priority=900)  # after the theme
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

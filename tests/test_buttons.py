@@ -1,0 +1,162 @@
+"""Every button of every page does what it says, at the width of a phone, a tablet and a desk."""
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.conftest import Book
+from tests.pages import MADE, PAGES, visit
+
+pytestmark = pytest.mark.browser
+
+KINDS = [PAGES[0], "book/05-reparameterisation", "book/glossary", "book/api/models", "genindex"]
+WIDTHS = [390, 768, 900, 1280]
+PATIENCE = 5_000  # milliseconds
+CASES = [(name, 390) for name in [*PAGES, *MADE]]
+CASES += [(name, width) for name in KINDS for width in WIDTHS if (name, width) not in CASES]
+
+
+def tap(button: Locator) -> None:
+    """Press a button as a reader does: it fails where something else lies on top."""
+    button.click(timeout=PATIENCE)
+
+
+def seen(page: Page, selector: str) -> list[Locator]:
+    """What of a kind is visible."""
+    return [one for one in page.locator(selector).all() if one.is_visible()]
+
+
+def check_contents(page: Page, button: Locator) -> None:
+    """☰ shows the contents of the book, or hides them."""
+    contents = page.locator("nav[aria-label=Main]")
+    if page.viewport_size["width"] >= 992:  # type: ignore[index]
+        expect(contents).to_be_visible()
+        tap(button)
+        expect(contents).not_to_be_in_viewport()
+        tap(button)
+        expect(contents).to_be_in_viewport()
+        return
+    expect(contents).not_to_be_in_viewport()
+    tap(button)
+    expect(contents).to_be_in_viewport()
+    assert len(seen(page, "nav[aria-label=Main] a")) > 10
+    page.mouse.click(page.viewport_size["width"] - 3, 400)  # type: ignore[index]
+    expect(contents).not_to_be_in_viewport()
+
+
+def check_outline(page: Page, button: Locator) -> None:
+    """The outline button shows the headings of this page; one leads there."""
+    outline = page.locator("nav.page-toc")
+    expect(outline).not_to_be_in_viewport()
+    tap(button)
+    expect(outline).to_be_in_viewport()
+    link = outline.locator("a").first
+    target = link.get_attribute("href")
+    page.keyboard.press("Escape")
+    expect(outline).not_to_be_in_viewport()
+    assert target
+    assert page.locator(f"[id='{target[1:]}']").count() == 1
+
+
+def check_search(page: Page, button: Locator) -> None:
+    """Search opens one field, which has the focus and takes what is typed."""
+    before = len(seen(page, "input[type=search]"))
+    tap(button)
+    field = page.locator("dialog input[type=search]")
+    expect(field).to_be_visible()
+    expect(field).to_be_focused()
+    assert len(seen(page, "input[type=search]")) == before + 1
+    page.keyboard.type("nats")
+    expect(field).to_have_value("nats")
+    field.fill("")
+    page.keyboard.press("Escape")
+    expect(field).to_be_hidden()
+
+
+def check_scheme(page: Page, button: Locator) -> None:
+    """Three presses go through light, dark and as the browser asks."""
+    modes = []
+    for _ in range(3):
+        tap(button)
+        modes.append(page.get_attribute("html", "data-mode"))
+    assert sorted(map(str, modes)) == ["auto", "dark", "light"]
+
+
+def check_menu(page: Page, button: Locator) -> None:
+    """A menu opens with its entries, and closes (once a pointer that rests on it is gone)."""
+    entries = button.locator("xpath=following-sibling::ul")
+    tap(button)
+    expect(entries).to_be_visible()
+    assert entries.locator("a, button").count() >= 1
+    tap(button)
+    page.mouse.move(0, 0)
+    expect(entries).to_be_hidden()
+
+
+def check_fold(page: Page, button: Locator) -> None:
+    """A fold opens, and closes."""
+    fold = button.locator("xpath=..")
+    was = fold.get_attribute("open")
+    for _ in range(2):
+        now = fold.get_attribute("open")
+        tap(button)
+        assert (fold.get_attribute("open") is None) != (now is None)
+    assert fold.get_attribute("open") == was
+
+
+def check_dropdown(page: Page, button: Locator) -> None:
+    """A box that is closed opens at a tap on its arrow, and closes at one on its title."""
+    box = button.locator("xpath=ancestor::*[contains(@class, 'admonition')][1]")
+    content = box.locator(":scope > :not(.admonition-title)").first
+    expect(content).to_be_hidden()
+    tap(button)
+    expect(content).to_be_visible()
+    assert button.get_attribute("aria-expanded") == "true"
+    box.locator(".admonition-title").first.click(position={"x": 8, "y": 8}, timeout=PATIENCE)
+    expect(content).to_be_hidden()
+
+
+CHECKS = {
+    ".primary-toggle": check_contents,
+    ".secondary-toggle": check_outline,
+    ".search-button__button": check_search,
+    ".theme-switch-button": check_scheme,
+    "button.dropdown-toggle": check_menu,
+    "summary": check_fold,
+    "button.toggle-button": check_dropdown,
+}
+ELSEWHERE = ".copybtn, form button, #pst-back-to-top, .dropdown-menu *"
+
+
+@pytest.mark.parametrize(("page_name", "width"), CASES)
+def test_every_button_does_what_it_says(book: Book, page: Page, page_name: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    visit(page, book, page_name)
+    known = ", ".join(CHECKS)
+    unknown = [
+        button.evaluate("button => button.outerHTML")
+        for button in seen(page, f"button:not({known}, {ELSEWHERE}), [role=button]")
+    ]
+    assert unknown == [], "buttons that no test here presses"
+    assert seen(page, ".primary-toggle")
+    assert seen(page, ".search-button__button")
+    for selector, check in CHECKS.items():
+        for button in seen(page, selector):
+            check(page, button)
+
+
+def test_copying_a_listing_says_that_it_is_copied(book: Book, page: Page) -> None:
+    visit(page, book, KINDS[1])
+    listing = page.locator("div.highlight:has(> button.copybtn):visible").first
+    listing.hover()
+    tap(listing.locator("button.copybtn"))
+    expect(listing.locator("button.copybtn")).to_have_class("copybtn o-tooltip--left success")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_contents_lead_to_a_chapter(book: Book, page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    visit(page, book, PAGES[0])
+    if width < 992:
+        tap(page.locator(".primary-toggle"))
+    tap(page.locator("nav[aria-label=Main] a[href*='01-']"))
+    page.wait_for_url("**/01-*.html")

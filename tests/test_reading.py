@@ -1,0 +1,221 @@
+"""Every page can be read: no raw markup, formulas that fit or show where they go on, and axe."""
+
+import re
+from collections.abc import Iterator
+from importlib.resources import files
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.conftest import PHONE, Book, watched
+from tests.pages import DESKTOP, MADE, PAGES, visit
+
+pytestmark = pytest.mark.browser
+
+WIDTHS = pytest.mark.parametrize("screen", [DESKTOP, PHONE], ids=["desktop", "phone"])
+MARKUP = re.compile(
+    r"\$|\\[A-Za-z]+|\\[()\[\]]|\*\*|(?<![\w*])\*\w[^*\n]*\*(?![\w*])|\{[a-z:]+\}`|\{[a-z]+:?[a-z]*\}|``"
+)
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module", params=[*PAGES, *MADE])
+def opened(book: Book, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page, opened once for all tests of this file, with everything unfolded."""
+    context = browser.new_context(viewport=DESKTOP, color_scheme="light", reduced_motion="reduce")
+    with watched(context.new_page()) as page:
+        visit(page, book, request.param)
+        page.add_style_tag(content="* { transition: none !important; animation: none !important; }")
+        page.evaluate(
+            """() => {
+                document.querySelectorAll("details").forEach((fold) => { fold.open = true; });
+                document.querySelectorAll(".toggle-hidden").forEach((box) => {
+                    box.classList.remove("toggle-hidden");
+                });
+            }"""
+        )
+        yield page
+    context.close()
+
+
+def resize(page: Page, screen: dict[str, int]) -> None:
+    """Change the width and wait until the page has measured its boxes again."""
+    page.set_viewport_size(screen)  # type: ignore[arg-type]
+    page.evaluate("() => new Promise((done) => setTimeout(() => requestAnimationFrame(done), 350))")
+
+
+def test_no_markup_shows(opened: Page) -> None:
+    """Neither TeX nor Markdown stands in the text of a page, open or folded."""
+    text = opened.evaluate(
+        """() => {
+            const body = document.body.cloneNode(true);
+            body.querySelectorAll("pre, code, kbd, script, style, mjx-container, dt.sig")
+                .forEach((part) => part.remove());
+            return body.textContent;
+        }"""
+    )
+    assert [text[max(0, m.start() - 40) : m.end() + 20] for m in MARKUP.finditer(text)] == []
+
+
+@WIDTHS
+def test_nothing_is_wider_than_the_screen(opened: Page, screen: dict[str, int]) -> None:
+    resize(opened, screen)
+    assert opened.evaluate("document.documentElement.scrollWidth") <= screen["width"]
+    small = opened.evaluate(
+        """() => [...document.querySelectorAll("article img")]
+            .filter((image) => image.checkVisibility())
+            .filter((i) => !i.naturalWidth || i.getBoundingClientRect().width > innerWidth)
+            .map((image) => image.src)"""
+    )
+    assert small == [], "images that did not load or do not fit"
+
+
+@WIDTHS
+def test_a_formula_fits_or_shows_that_it_goes_on(opened: Page, screen: dict[str, int]) -> None:
+    """What is cut off lies in a box that takes focus, has a name, and is shaded at its edge."""
+    resize(opened, screen)
+    cut = opened.evaluate(
+        """() => {
+            const wrong = [];
+            for (const svg of document.querySelectorAll("article mjx-container > svg")) {
+                const place = svg.getBoundingClientRect();
+                if (!place.width) continue;
+                const tex = svg.parentElement.parentElement.id || svg.parentElement.textContent;
+                for (let box = svg.parentElement; box !== document.body; box = box.parentElement) {
+                    const style = getComputedStyle(box);
+                    if (style.overflowX === "visible" || style.display === "inline") continue;
+                    const edge = box.getBoundingClientRect();
+                    if (place.right <= edge.right + 1 && place.left >= edge.left - 1) continue;
+                    if (!box.dataset.cut || box.tabIndex !== 0 || style.boxShadow === "none"
+                        || !box.getAttribute("aria-label")) wrong.push(`no cue: ${tex}`);
+                    break;
+                }
+            }
+            for (const number of document.querySelectorAll("article .eqno")) {
+                const place = number.getBoundingClientRect();
+                if (place.width && (place.left < 0 || place.right > innerWidth))
+                    wrong.push(`the number ${number.textContent} is out of sight`);
+            }
+            return wrong;
+        }"""
+    )
+    assert cut == []
+
+
+def test_every_display_fits_a_desktop(opened: Page) -> None:
+    resize(opened, DESKTOP)
+    wide = opened.evaluate(
+        """() => [...document.querySelectorAll("article mjx-container")]
+            .filter((box) => box.scrollWidth > box.clientWidth + 1 && box.clientWidth
+                             && getComputedStyle(box).display !== "inline")
+            .map((box) => `${box.parentElement.id} ${box.textContent}: `
+                          + `${box.scrollWidth} of ${box.clientWidth}`)"""
+    )
+    assert wide == []
+
+
+@WIDTHS
+def test_punctuation_stays_with_its_formula(opened: Page, screen: dict[str, int]) -> None:
+    """No line begins with what follows a formula, or ends with the bracket before it."""
+    resize(opened, screen)
+    parted = opened.evaluate(
+        """() => {
+            const wrong = [];
+            for (const formula of document.querySelectorAll("article span.math")) {
+                const box = formula.querySelector("svg")?.getBoundingClientRect();
+                if (!box || !box.width) continue;
+                let block = formula.parentElement;
+                while (getComputedStyle(block).display.startsWith("inline"))
+                    block = block.parentElement;
+                const walker = document.createTreeWalker(block, NodeFilter.SHOW_TEXT, (node) =>
+                    node.parentElement.closest("mjx-container") ? NodeFilter.FILTER_REJECT
+                                                                : NodeFilter.FILTER_ACCEPT);
+                let before = null, after = null;
+                while (walker.nextNode()) {
+                    const node = walker.currentNode;
+                    if (!node.data) continue;
+                    const order = formula.compareDocumentPosition(node);
+                    if (order & Node.DOCUMENT_POSITION_PRECEDING) before = node;
+                    if (order & Node.DOCUMENT_POSITION_FOLLOWING) { after = node; break; }
+                }
+                const touches = (node, start) => {
+                    // another formula may stand between the text and this one
+                    const range = document.createRange();
+                    if (start) { range.setStartAfter(formula); range.setEnd(node, 0); }
+                    else { range.setStart(node, node.length); range.setEndBefore(formula); }
+                    return !range.cloneContents().querySelector("mjx-container");
+                };
+                const placeOf = (node, index) => {
+                    const range = document.createRange();
+                    range.setStart(node, index);
+                    range.setEnd(node, index + 1);
+                    return range.getClientRects()[0];
+                };
+                if (after && /^[^\\s\\w]/.test(after.data) && touches(after, true)) {
+                    const place = placeOf(after, 0);
+                    if (place && place.left < box.right - 2)
+                        wrong.push(`${formula.textContent} | ${after.data.slice(0, 30)}`);
+                }
+                if (before && /[(\\[“‘]$/.test(before.data) && touches(before, false)) {
+                    const place = placeOf(before, before.length - 1);
+                    if (place && place.right > box.left + 2)
+                        wrong.push(`${before.data.slice(-30)} | ${formula.textContent}`);
+                }
+            }
+            return wrong;
+        }"""
+    )
+    assert parted == []
+
+
+def violations(page: Page, **options: object) -> list[str]:
+    """What axe finds on the whole page."""
+    found = page.evaluate(
+        """(options) => axe.run(document, options).then((result) => result.violations.flatMap(
+            (rule) => rule.nodes.map((node) =>
+                `${rule.id}: ${node.html.slice(0, 200)} ${node.failureSummary}`)))""",
+        {"resultTypes": ["violations"], "preload": False, **options},
+    )
+    return list(found)
+
+
+def test_a_page_is_accessible(opened: Page) -> None:
+    """All of axe's default rules at both widths, and the rules about colour in the dark as well.
+
+    What repeats is looked at once, for speed: the paths that draw a formula, which no one hears,
+    and the pieces of code of one colour on one ground.
+    """
+    opened.evaluate(AXE + "; true")
+    opened.evaluate(
+        """() => {
+            document.querySelectorAll("mjx-container svg").forEach((svg) => svg.replaceChildren());
+            const seen = new Set();
+            for (const piece of document.querySelectorAll("pre span, dt.sig :is(span, em)")) {
+                const block = piece.closest("pre, dt");
+                const box = block.closest(".cell_input, .output, .highlight") || block;
+                const grounds = [block, block.parentElement, box].map((part) =>
+                    getComputedStyle(part).backgroundColor);
+                const kind = [piece.className, piece.parentElement.className, ...grounds].join();
+                if (seen.has(kind)) piece.replaceWith(...piece.childNodes);
+                seen.add(kind);
+            }
+        }"""
+    )
+    wrong = []
+    for screen in (DESKTOP, PHONE):
+        resize(opened, screen)
+        for scheme in ("light", "dark"):
+            opened.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            opened.wait_for_function(f"document.documentElement.dataset.theme === '{scheme}'")
+            colour = {"runOnly": ["color-contrast", "link-in-text-block"]}
+            found = violations(opened, **({} if scheme == "light" else colour))
+            wrong += [f"{screen['width']} {scheme} {text}" for text in found]
+    assert wrong == []
+
+
+def test_the_pages_here_are_all_there_are(book: Book) -> None:
+    built = {
+        path.relative_to(book.html).with_suffix("").as_posix() for path in book.html.rglob("*.html")
+    }
+    built = {name for name in built if not name.startswith("_static/")}
+    assert built - {"index"} == {*PAGES, *MADE}
