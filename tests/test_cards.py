@@ -23,7 +23,8 @@ def cards_of(html: str) -> dict[str, dict[str, str]]:
             "kind": next(name for name in card["class"] if name != "verdict"),
             **{
                 part: card.find(class_=f"verdict-{part}").text.replace("\N{NO-BREAK SPACE}", " ")
-                for part in ("claim", "outcome", "sentence", "number", "link")
+                for part in ("claim", "outcome", "sentence", "number", "review", "link")
+                if card.find(class_=f"verdict-{part}")
             },
         }
         for card in page.select("div.verdict")
@@ -42,6 +43,7 @@ def test_a_card_says_what_the_judge_says_in_few_words(claim) -> None:
     assert card["kind"] == f"verdict-{KINDS[found.outcome]}"
     assert 5 <= len(found.sentence.split()) <= MOST_WORDS
     assert re.search(r"± |\d to ", found.number), "a number comes with its interval"
+    assert card.get("review", "") == (f"under review: {claim.review}" if claim.review else "")
 
 
 def test_every_outcome_has_a_colour_of_its_own() -> None:

@@ -29,6 +29,7 @@ class Card:
         sentence: the answer in 18 words at most.
         number: the number behind it, with its interval.
         links: number and file of each chapter that tries the claim.
+        review: what shakes the verdict until its records are made anew; shown if given.
         evidence: the numbers in full; shown if given.
         rule: how they became the outcome; shown if given.
         commands: what makes the records anew; shown if given.
@@ -40,19 +41,24 @@ class Card:
     sentence: str
     number: str
     links: tuple[tuple[int, str], ...]
+    review: str = ""
     evidence: str = ""
     rule: str = ""
     commands: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         lines = [f"{self.name}  {self.outcome}: {self.claim}", self.sentence, self.number]
+        if self.review:
+            lines.append(f"under review: {self.review}")
         if self.evidence:
             lines += [self.evidence, self.rule, *self.commands]
         return "\n    ".join(lines)
 
     def _repr_html_(self) -> str:
         links = ", ".join(f'<a href="{file}">{number}</a>' for number, file in self.links)
-        more = ""
+        review, more = "", ""
+        if self.review:
+            review = f'<p class="verdict-review">under review: {_rich(self.review)}</p>'
         if self.evidence:
             commands = "\n".join(self.commands)
             more = (
@@ -68,7 +74,7 @@ class Card:
             f'<p class="verdict-outcome">{self.outcome}</p>'
             f'<p class="verdict-sentence">{_rich(self.sentence)}</p>'
             f'<p class="verdict-number">{_rich(self.number)}</p>'
-            f'<p class="verdict-link">Chapter {links}</p>{more}</div>'
+            f'{review}<p class="verdict-link">Chapter {links}</p>{more}</div>'
         )
 
 
@@ -108,9 +114,17 @@ def verdict_cards(*names: str, full: bool = False, folder: Path | None = None) -
 
 def _card(name: str, row: pd.Series, folder: Path, full: bool) -> Card:
     links = [(number, _file_of(number, folder)) for number in row["chapters"]]
-    more = (row["evidence"], row["rule"], row["commands"]) if full else ()
     return Card(
-        name, row["claim"], row["verdict"], row["sentence"], row["number"], tuple(links), *more
+        name,
+        claim=row["claim"],
+        outcome=row["verdict"],
+        sentence=row["sentence"],
+        number=row["number"],
+        links=tuple(links),
+        review=row["review"],
+        evidence=row["evidence"] if full else "",
+        rule=row["rule"] if full else "",
+        commands=row["commands"] if full else (),
     )
 
 

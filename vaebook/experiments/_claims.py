@@ -27,6 +27,7 @@ class Claim:
         judge: reads the records in a folder and applies the rule; ``None`` while the chapters are
             still to come.
         records: names of the experiments whose records the judge reads.
+        review: what a review found that shakes the verdict until its records are made anew.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Claim:
     rule: str = ""
     judge: Callable[[Path | None], Verdict] | None = None
     records: tuple[str, ...] = ()
+    review: str = ""
 
 
 CLAIMS: tuple[Claim, ...] = (
@@ -59,6 +61,8 @@ CLAIMS: tuple[Claim, ...] = (
         "coordinates has another ELBO, by 1e-6 nats; in part otherwise.",
         _judges.no_need_for_normal,
         ("prior_pushforward", *PRIOR_RECORDS),
+        "Five seeds cannot show that a prior is as good: one exactly as good as the normal would "
+        "pass in 68 % of cases.",
     ),
     Claim(
         "C3",
@@ -74,6 +78,8 @@ CLAIMS: tuple[Claim, ...] = (
         "hold if they are something else at every such β; in part otherwise.",
         _judges.forced_gaussian,
         ("beta_sweep",),
+        "The nats that this rule reads are the rate less log N, also for codes that are exactly "
+        "normal; the classifier's result stands.",
     ),
     Claim(
         "C4",
@@ -84,6 +90,8 @@ CLAIMS: tuple[Claim, ...] = (
         "them, with 95 % confidence; does not hold if it is below half for all; in part otherwise.",
         _judges.known_distribution,
         ("pixel_noise",),
+        "The rule was changed after its record was known, and the networks here are weaker than "
+        "that of chapter 12, whose samples are dogs in 84 % of cases.",
     ),
     Claim(
         "C5",
@@ -95,6 +103,8 @@ CLAIMS: tuple[Claim, ...] = (
         "95 % confidence; in part otherwise.",
         _judges.another_distribution,
         PRIOR_RECORDS,
+        "A prior exactly as good as the normal would pass in 68 % of cases, seven of them together "
+        "in 7 %.",
     ),
     Claim(
         "C6",
@@ -107,6 +117,7 @@ CLAIMS: tuple[Claim, ...] = (
         "for the box; in part otherwise.",
         _judges.possible_codes,
         ("holes",),
+        "The rule came with its record, and 0 of 250 draws means no more than at most 1.5 %.",
     ),
     Claim(
         "C7",
@@ -120,6 +131,8 @@ CLAIMS: tuple[Claim, ...] = (
         "in part otherwise.",
         _judges.conflict,
         ("blur_causes", "blur_fashion"),
+        "The verdict hangs on σ = 0.4 and on one network: with that of chapter 12 the conflict "
+        "explains 46 to 56 % of what the samples lack.",
     ),
     Claim(
         "C8",
@@ -136,6 +149,8 @@ CLAIMS: tuple[Claim, ...] = (
         "is a VAE than which it is not much better, with 95 % confidence; in part otherwise.",
         _judges.better_images,
         tuple(name for names in COMPARISON_RECORDS.values() for name in names),
+        "At four times the budget the GAN's Fréchet distance of dogs is 0.71 (here 1.76) and its "
+        "share of dogs 81 % (64 %); the best VAE's 1.25 and 97 %.",
     ),
 )
 
@@ -166,8 +181,8 @@ def scoreboard(folder: Path | None = None) -> pd.DataFrame:
 
     Returns:
         A row per claim, indexed by its name: ``claim``, ``verdict`` (``"not tried yet"`` without a
-        judge), ``sentence`` and ``number`` for a card, ``evidence``, ``chapters``, ``rule``, and
-        ``commands`` that make its records anew.
+        judge), ``sentence``, ``number`` and ``review`` for a card, ``evidence``, ``chapters``,
+        ``rule``, and ``commands`` that make its records anew.
     """
     rows = []
     for claim in CLAIMS:
@@ -181,6 +196,7 @@ def scoreboard(folder: Path | None = None) -> pd.DataFrame:
                 "verdict": outcome,
                 "sentence": sentence,
                 "number": number,
+                "review": claim.review,
                 "evidence": evidence,
                 "chapters": claim.chapters,
                 "rule": claim.rule,
