@@ -81,6 +81,17 @@ def test_posterior_is_bayes_rule(fitted, images):
     torch.testing.assert_close(evidence, expected, rtol=1e-9, atol=1e-8)
 
 
+def test_the_aggregate_may_be_the_prior_although_the_model_is_bad(fitted, images):
+    """A model that ignores its code has q(z) = p(z) and an exact posterior, and fits badly."""
+    ignores = ProbabilisticPCA(torch.zeros_like(fitted.weights), fitted.offset, fitted.sigma)
+    posterior = ignores.posterior(images)
+    assert posterior.mean.abs().max() == 0  # every picture's is N(0, I), so is their mixture
+    eye = torch.eye(fitted.weights.shape[1]).double().expand_as(posterior.covariance_matrix)
+    torch.testing.assert_close(posterior.covariance_matrix, eye)
+    worse = fitted.log_likelihood(images).mean() - ignores.log_likelihood(images).mean()
+    assert worse > 10  # nats
+
+
 def test_rotation_changes_the_posterior_but_not_the_density(fitted, rotated, images):
     torch.testing.assert_close(rotated.log_likelihood(images), fitted.log_likelihood(images))
     off_diagonal = rotated.posterior_precision - torch.diag(rotated.posterior_precision.diagonal())
