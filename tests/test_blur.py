@@ -110,6 +110,38 @@ def test_the_terms_pull_against_each_other_at_an_optimum() -> None:
     assert blur_causes.conflict_cosine(model, images, seed=1, num_samples=16) < -0.99
 
 
+def test_under_collapse_nothing_opposes_anything() -> None:
+    """A decoder that ignores the code, an encoder at the prior: both gradients vanish."""
+    model = VAE((1, 4, 4), 1, network=MLP(()), likelihood=GaussianLikelihood(0.3)).double()
+    with torch.no_grad():
+        for name, weights in model.named_parameters():
+            if not name.endswith("log_sigma"):
+                weights.zero_()
+    terms = model.elbo(uniform(0, 3, 1, 4, 4))
+    for term in (terms.distortion, terms.rate):
+        gradients = torch.autograd.grad(
+            term.mean(), list(model.encoder.parameters()), retain_graph=True
+        )
+        assert all((gradient == 0).all() for gradient in gradients)
+    assert blur_causes.conflict_cosine(model, uniform(0, 3, 1, 4, 4), seed=0) == 0
+
+
+@pytest.mark.parametrize("num_pixels", [784, 1024])
+def test_a_mean_over_pixels_claims_a_large_sigma(num_pixels: int) -> None:
+    """F.mse_loss has the slope of −log p at σ = √(M/2), half the summed square that at σ = 1."""
+    side = math.isqrt(num_pixels)
+    images, output = uniform(0, 1, 1, side, side), uniform(1, 1, 1, side, side)
+    output.requires_grad_()
+    for loss, sigma in (
+        (F.mse_loss(output, images), math.sqrt(num_pixels / 2)),
+        (0.5 * F.mse_loss(output, images, reduction="sum"), 1.0),
+    ):
+        density = torch.distributions.Normal(output, sigma)
+        (ours,) = torch.autograd.grad(loss, output)
+        (theirs,) = torch.autograd.grad(-density.log_prob(images).sum(), output)
+        torch.testing.assert_close(ours, theirs)
+
+
 @pytest.mark.usefixtures("few_dogs")
 def test_causes_has_every_step_and_keeps_the_order_of_bounds() -> None:
     pictures: dict[str, torch.Tensor] = {}
