@@ -107,6 +107,32 @@ def test_what_the_generators_losses_descend_at_the_best_discriminator(loss: str)
     torch.testing.assert_close(got, expected, atol=1e-7, rtol=0)
 
 
+@pytest.mark.parametrize(("mean", "std"), [(0.0, 1.0), (1.0, 0.7), (-3.0, 1.2), (6.0, 0.5)])
+def test_what_the_non_saturating_loss_descends_is_a_divergence(mean: float, std: float) -> None:
+    """KL(g ‖ p) − 2 JS(p ‖ g) = 2 KL((p + g)/2 ‖ p): never negative, 0 at g = p only."""
+    p, g = normal(0.0, 1.0), normal(mean, std)
+    difference = kl_divergence(g, p) - 2 * jensen_shannon(p, g, low=-12, high=12)
+    to_midpoint = 2 * quadrature_kl(mixture_of(p, g), p, low=-12, high=12)
+    torch.testing.assert_close(difference, to_midpoint, atol=1e-7, rtol=1e-7)
+    assert (float(difference) > 1e-3) == ((mean, std) != (0.0, 1.0))
+
+
+def test_a_forgotten_kind_costs_little_by_the_midpoint_divergence() -> None:
+    """p has a kind of share 5 %; g leaves it out and is right in the rest, in proportion."""
+    p, g = torch.tensor([0.95, 0.05]).double(), torch.tensor([1.0, 0.0]).double()
+    m = (p + g) / 2
+    assert float(2 * (m * (m / p).log()).sum()) == pytest.approx(0.016, abs=5e-4)
+    assert float((p * (p / g).log()).sum()) == math.inf  # maximum likelihood's
+
+
+def test_without_overlap_every_discriminator_can_be_beaten() -> None:
+    """Where only p is positive the value grows with the logit: a supremum and no maximum."""
+    logits = torch.linspace(-8, 8, 33, dtype=torch.float64)
+    paid = discriminator_loss(logits, -logits)  # real where p is, generated where g is
+    assert (paid.diff() < 0).all()
+    assert 0 < float(paid[-1]) < 1e-3  # log 4 − 2 JS = 0 is never reached
+
+
 def test_slopes_of_the_losses_in_the_logit() -> None:
     """Saturating: −D; non-saturating: −(1 − D)."""
     logit = torch.linspace(-8, 8, 33, dtype=torch.float64, requires_grad=True)
