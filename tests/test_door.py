@@ -24,7 +24,7 @@ def test_question_answer_and_picture_stand_on_the_first_screen(
     visit(page, book, PAGES[0])
     words, picture = page.locator(".door-words"), page.locator(".door-picture img:visible")
     assert "but why a normal distribution?" in words.inner_text()
-    assert "They need not be." in words.inner_text()
+    assert "It need not be normal." in words.inner_text()
     assert picture.count() == 1
     assert f"intro-{scheme}" in (picture.get_attribute("src") or "")
     for part in (page.locator("h1"), words, picture):

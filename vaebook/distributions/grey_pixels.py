@@ -1,13 +1,15 @@
 """Likelihoods for grey pixels beyond one σ for all: continuous Bernoulli, and σ for each pixel."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.distributions import ContinuousBernoulli, Distribution, Independent, Normal
+from torch.distributions import Distribution, Independent, Normal
 
 from vaebook._checks import check_images, check_positive, check_same_shape
+from vaebook.distributions.continuous_bernoulli import ContinuousBernoulli
 from vaebook.distributions.likelihoods import IMAGE_DIMS, Likelihood
 
 
@@ -19,15 +21,16 @@ class ContinuousBernoulliLikelihood(Likelihood):
               \lambda &= \operatorname{sigmoid}(\text{output})
 
     ``mean`` is the mean of that density, which is nearer to ½ than λ: the picture to show is not
-    the sigmoid of the output.
+    the sigmoid of the output. Everything is computed from the output itself, so that it is a
+    density at every logit; where λ rounds to 0 or 1, the formulas above say 0 · ∞.
 
     Source:
-        Loaiza-Ganem & Cunningham (2019); the density is torch's, the constant chapter 07's.
+        Loaiza-Ganem & Cunningham (2019); the constant is chapter 07's.
     """
 
     def forward(self, output: Float[Tensor, "*batch c h w"]) -> Independent:
         """Continuous Bernoulli pixels with logits ``output``."""
-        base = ContinuousBernoulli(logits=output, validate_args=False)
+        base = ContinuousBernoulli(logits=output)
         return Independent(base, 3, validate_args=False)
 
 
@@ -171,7 +174,11 @@ def grey_level_log_prob(
     value = images.double()
     lower = torch.where(value < half, -torch.inf, value - half)
     upper = torch.where(value > 1 - half, torch.inf, value + half)
-    log_mass = _log_normal_mass if isinstance(base, Normal) else _log_mass
+    log_mass: Callable[..., Tensor] = _log_mass
+    if isinstance(base, Normal):
+        log_mass = _log_normal_mass
+    elif isinstance(base, ContinuousBernoulli):
+        log_mass = _log_bounded_mass
     return log_mass(base, lower, upper, value).sum(IMAGE_DIMS)
 
 
@@ -184,12 +191,17 @@ def _log_normal_mass(base: Normal, lower: Tensor, upper: Tensor, value: Tensor) 
     return log_up + torch.log(-torch.expm1(log_low - log_up))
 
 
+def _log_bounded_mass(
+    base: ContinuousBernoulli, lower: Tensor, upper: Tensor, value: Tensor
+) -> Tensor:
+    """A density on [0, 1] has nothing beyond the ends to give to the outer levels."""
+    pixels = ContinuousBernoulli(logits=base.logits.double())
+    return pixels.log_interval(lower.clamp(min=0), upper.clamp(max=1))
+
+
 def _log_mass(base: Distribution, lower: Tensor, upper: Tensor, value: Tensor) -> Tensor:
     """The same for any cdf; where the two ends round to one number, density times width."""
-    bounded = isinstance(base, ContinuousBernoulli)
-    low, high = (0.0, 1.0) if bounded else (-1e6, 1e6)  # torch's cdfs do not take infinities
-    lower, upper = lower.clamp(min=low), upper.clamp(max=high)
+    lower, upper = lower.clamp(min=-1e6), upper.clamp(max=1e6)  # torch's cdfs take no infinities
     mass = (base.cdf(upper) - base.cdf(lower)).double()
-    width = (upper - lower) if bounded else (upper - lower).min()
-    narrow = base.log_prob(value).double() + torch.log(width)
+    narrow = base.log_prob(value).double() + torch.log((upper - lower).min())
     return torch.where(mass > 1e-6, mass.clamp(min=1e-30).log(), narrow)

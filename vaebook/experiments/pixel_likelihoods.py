@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.distributions import ContinuousBernoulli, Distribution, Independent, Normal
+from torch.distributions import Distribution, Independent, Normal
 
 from vaebook.data import ImageData, load_fashion
 from vaebook.distributions import (
@@ -76,10 +76,7 @@ def spread(model: VAE, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h
         return pixels.variance.sqrt()
     if isinstance(pixels, DiscretizedLogisticImage):
         return (pixels.log_scale.exp() * math.pi / math.sqrt(3)).expand_as(images)
-    base = getattr(pixels, "base_dist", None)
-    if isinstance(base, ContinuousBernoulli):  # its variance needs double precision
-        pixels = ContinuousBernoulli(logits=base.logits.double(), validate_args=False)
-    return pixels.variance.sqrt().float()
+    return pixels.variance.sqrt()
 
 
 def measure(model: VAE, data: ImageData, seed: int) -> dict[str, float]:

@@ -16,6 +16,7 @@ from vaebook.experiments._prior_records import load_trial
 from vaebook.plots import summary_text
 
 CHOSEN = ("Laplace", "uniform", "sphere", "mixture", "VampPrior", "flow", "letters")
+PLAIN = {"letters": "discrete codes", "sphere": "codes on a sphere"}  # names for a card
 MARGIN = 0.1  # of the share of dogs
 
 
@@ -48,11 +49,15 @@ def another_distribution(folder: Path | None) -> Verdict:
         Effect.of(str(name), row, measure, lines=limit, factor=100.0)
         for name, row in dogs.iterrows()
     )
-    others = f"{as_good.sum()} of {len(CHOSEN)} others"
     sentence = (
-        f"{others}, each with its own loss, gave dogs at most {100 * MARGIN:.0f} points less often."
+        f"Of {len(CHOSEN)} others, {as_good.sum()} gave dogs as often as the normal prior, within "
+        f"{100 * MARGIN:.0f} points."
     )
     ends = [dogs.loc[dogs["mean"].agg(pick)] for pick in ("idxmin", "idxmax")]
-    least, most = (f"{summary_text(row, 0, factor=100)} ({row.name})" for row in ends)
-    number = f"from {least} to {most} points of dogs against the normal"
+    least, most = (
+        f"{'+' if row['mean'] > 0 else ''}{summary_text(row, 0, factor=100)} points "
+        f"({PLAIN.get(str(row.name), row.name)})"
+        for row in ends
+    )
+    number = f"dogs against the normal prior: from {least} to {most}"
     return Verdict(outcome, evidence, effects, sentence, number)

@@ -39,7 +39,10 @@ def kl_term(folder: Path | None) -> Verdict:
         Effect.of(str(row["value"]), row, "log₁₀ of the largest gap in nats", lines=(-6.0,))
         for _, row in summarise(largest.reset_index(), [], list(names)).iterrows()
     )
-    number = f"{summary_text(term, 2)} nats: the KL term of one picture, on average"
+    number = (
+        f"{summary_text(term, 2)} nats from N(0, 1) for the codes of one picture, "
+        f"{summary_text(together, 2)} for the codes of all"
+    )
     if agrees:
         return Verdict("holds", evidence, effects, SENTENCES["holds"], number)
     return Verdict("does not hold", evidence, effects, SENTENCES["does not hold"], number)

@@ -9,8 +9,8 @@ from vaebook.plots import summary_text
 SENTENCES = {
     "holds": "Samples from N(0, I) are dogs as often as reconstructions are, in every model tried.",
     "holds in part": (
-        "The distribution is known; whether its samples are dogs depends on the rate and the "
-        "network."
+        "The distribution is known; whether its samples are dogs depends on the KL term's size "
+        "and the network."
     ),
     "does not hold": "The distribution is known, but its samples are hardly ever dogs.",
 }
@@ -56,5 +56,5 @@ def known_distribution(folder: Path | None) -> Verdict:
     lowest, highest = (
         summary_text(by_recipe.loc[(*key, "prior")], 0, factor=100) for key in (worst, best)
     )
-    number = f"from {lowest} % to {highest} % of samples are dogs, by the recipe"
+    number = f"from {lowest} % to {highest} % of samples are dogs, by pixel noise and network"
     return Verdict(outcome, evidence, effects, SENTENCES[outcome], number)

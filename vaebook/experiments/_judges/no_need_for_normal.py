@@ -50,7 +50,11 @@ def no_need_for_normal(folder: Path | None) -> Verdict:
         Effect.of("normal at 3", moved, measure, lines=(0.0,)),
         *(Effect.of(name, nll.loc[name], measure, lines=(1.0,)) for name in OTHERS),
     )
-    number = f"{summary_text(nll.loc[best], 1)} nats: the best other prior ({best}) less the normal"
+    clear = nll.loc[best, "low"] > 0 or nll.loc[best, "high"] < 0
+    number = (
+        f"{summary_text(nll.loc[best], 1)} nats: what the best other prior ({best}) costs more "
+        f"than the normal{'' if clear else ', no clear difference'}"
+    )
     found_good = f"{len(as_good) or 'none'} of {len(OTHERS)}"
     sentence = {
         "holds": f"Centring helps training, and {found_good} other priors did as well.",

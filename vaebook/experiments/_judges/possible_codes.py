@@ -9,7 +9,8 @@ from vaebook.plots import summary_text
 SENTENCES = {
     "holds": "Hardly one code decodes to a dog, drawn blindly or from a fitted density.",
     "holds in part": (
-        "Right for codes drawn blindly from the box, wrong for codes drawn from a fitted density."
+        "Right for codes drawn blindly, anywhere in their range; wrong for codes drawn from a "
+        "fitted density."
     ),
     "does not hold": "Even codes drawn blindly from the box decode to dogs now and then.",
 }
@@ -42,5 +43,8 @@ def possible_codes(folder: Path | None) -> Verdict:
         for name, told in names.items()
     )
     of_mixture = summary_text(by_sampler.loc["mixture"], 0, factor=100)
-    number = f"{of_mixture} % of codes from a fitted mixture are dogs"
+    number = (
+        f"{of_mixture} % of draws from a fitted density are dogs, {100 * box.mean:.0f} % of blind "
+        "draws (a small autoencoder)"
+    )
     return Verdict(outcome, evidence, effects, SENTENCES[outcome], number)
