@@ -98,4 +98,11 @@
     const formulas = window.MathJax?.startup?.promise;
     Promise.resolve(formulas).then(start, start);
   });
+
+  // On a phone the outline of a page is a dialog: whoever chose a section wants to read it.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("dialog a[href*='#']");
+    const [page] = link?.href.split("#") ?? [];
+    if (page === location.href.split("#")[0]) link.closest("dialog").close();
+  });
 })();

@@ -25,7 +25,7 @@ def frechet_distance(real: Float[Tensor, "n d"], generated: Float[Tensor, "m d"]
         ValueError: if the sets are no finite tables of one width with two rows or more.
 
     Source:
-        Heusel et al. (2017), section 1; chapter 12.
+        Heusel et al. (2017), appendix A1; chapter 12.
     """
     for name, items in (("real", real), ("generated", generated)):
         if items.ndim != 2 or len(items) < 2:
