@@ -74,7 +74,7 @@ LOSSES: tuple[Mistake, ...] = (
         "continuous-bernoulli-without-its-constant",
         "Use the cross-entropy of grey pixels as if it were a log-density.",
         GREY,
-        "base = ContinuousBernoulli(logits=output, validate_args=False)",
+        "base = ContinuousBernoulli(logits=output)",
         "base = torch.distributions.Bernoulli(logits=output, validate_args=False)",
         ("tests/test_grey_pixels.py::test_the_constant_makes_it_a_density",),
     ),
