@@ -76,7 +76,8 @@ def text_of(node: nodes.Node) -> str:
 
 
 def heading(node: nodes.Node) -> str:
-    return " ".join(text_of(node).split()).strip("()“”")
+    title = " ".join(text_of(node).split())
+    return re.sub(r"^[(“](.*)[)”]$", r"\1", title)  # a theorem's stands in brackets
 
 
 def title_of(node: nodes.Element) -> str:
