@@ -106,7 +106,7 @@ def check_fold(page: Page, button: Locator) -> None:
 
 def check_dropdown(page: Page, button: Locator) -> None:
     """A box that is closed opens at a tap on its arrow, and closes at one on its title."""
-    box = button.locator("xpath=ancestor::*[contains(@class, 'admonition')][1]")
+    box = button.locator("xpath=ancestor::*[contains(concat(' ', @class, ' '), ' admonition ')][1]")
     content = box.locator(":scope > :not(.admonition-title)").first
     expect(content).to_be_hidden()
     tap(button)
