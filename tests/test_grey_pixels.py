@@ -210,6 +210,23 @@ def test_no_sigma_falls_below_the_floor(floor: float) -> None:
     torch.testing.assert_close(predicted.variance.sqrt(), torch.full((2, *SHAPE), floor))
 
 
+@pytest.mark.parametrize("spread", [-20.0, 0.0, 20.0])
+@pytest.mark.parametrize("logit", [-100.0, -20.0, 0.0, 20.0, 100.0])
+def test_a_predicted_sigma_wherever_a_decoder_ends(logit: float, spread: float) -> None:
+    sigma = max(0.1 * math.exp(spread), 1 / 255)
+    mean = 1 / (1 + math.exp(-logit))
+    for x in (0.0, 0.5, 1.0):
+        output = torch.tensor([logit, spread]).reshape(2, 1, 1).requires_grad_()
+        log_prob = PredictedGaussianLikelihood()(output).log_prob(torch.full((1, 1, 1), x))
+        log_prob.backward()
+        assert output.grad is not None
+        assert output.grad.isfinite().all()
+        assert log_prob.item() == pytest.approx(stats.norm.logpdf(x, mean, sigma), rel=1e-4)
+    levels = torch.linspace(0, 1, 256, dtype=torch.float64).reshape(-1, 1, 1, 1)
+    pixel = PredictedGaussianLikelihood()(output.detach())
+    assert float(grey_level_log_prob(pixel, levels).exp().sum()) == pytest.approx(1, abs=1e-6)
+
+
 @pytest.mark.parametrize("family", [VAE, Autoencoder])
 def test_a_model_builds_the_decoder_that_the_likelihood_asks_for(
     family: type, images: torch.Tensor

@@ -279,6 +279,23 @@ def test_far_tails_keep_a_gradient() -> None:
     assert math.isfinite(float(likelihood.log_scale.grad))
 
 
+@pytest.mark.parametrize("output", [-100.0, -20.0, -8.0, 0.0, 8.0, 20.0, 100.0])
+@pytest.mark.parametrize("scale", [0.002, 0.05, 1.0, 1e4])
+def test_grey_levels_wherever_a_decoder_ends(output: float, scale: float) -> None:
+    """In single precision, up to means that round to 0 and 1; the outer levels are the ends."""
+    likelihood = DiscretizedLogisticLikelihood(scale)
+    at = torch.full((1, 1, 1), output, requires_grad=True)
+    log_p = likelihood(at).log_prob(grid(256).float())
+    log_p.sum().backward()
+    assert float(log_p.detach().double().exp().sum()) == pytest.approx(1.0, abs=1e-5)
+    assert at.grad is not None
+    assert at.grad.isfinite().all()
+    assert likelihood.log_scale.grad is not None
+    assert likelihood.log_scale.grad.isfinite()
+    exact = likelihood.double()(at.detach().double()).log_prob(grid(256)).detach()
+    torch.testing.assert_close(log_p.detach().double(), exact, rtol=1e-4, atol=1e-4)
+
+
 def test_pixels_off_the_grid_are_refused() -> None:
     likelihood = DiscretizedLogisticLikelihood(levels=17)
     output = torch.zeros(1, 1, 1)

@@ -24,6 +24,9 @@ class ContinuousBernoulliLikelihood(Likelihood):
     the sigmoid of the output. Everything is computed from the output itself, so that it is a
     density at every logit; where λ rounds to 0 or 1, the formulas above say 0 · ∞.
 
+    At a logit t the density of black or white is about abs(t), without bound: where pixels are
+    exactly 0 or 1 in every image, nothing but the training's end stops the logit.
+
     Source:
         Loaiza-Ganem & Cunningham (2019); the constant is chapter 07's.
     """

@@ -173,6 +173,8 @@ class LearnedGaussianLikelihood(_GaussianBase):
     """Gaussian pixels with one learned standard deviation: no weight is left to choose.
 
     At the optimum σ² is the mean squared error (chapter 07; Rybkin, Daniilidis & Levine 2021).
+    Where the decoder can restore every image there is no optimum, and σ falls without end (Dai &
+    Wipf 2019).
 
     Args:
         initial_sigma: where σ starts, above 0.
