@@ -27,7 +27,7 @@ def test_question_answer_and_picture_stand_on_the_first_screen(
     assert "It need not be normal." in words.inner_text()
     assert picture.count() == 1
     assert f"intro-{scheme}" in (picture.get_attribute("src") or "")
-    for part in (page.locator("h1"), words, picture):
+    for part in (page.locator("article h1"), words, picture):
         left, top, right, bottom = part.evaluate(BOX)
         assert 0 <= left < right <= screen["width"]
         assert 0 <= top < bottom <= screen["height"], f"{bottom:.0f} px of {screen['height']}"

@@ -58,14 +58,16 @@ def faults(item: Item) -> list[str]:
 
 
 def labels_of_the_book() -> set[str]:
-    """The labels that the chapters define."""
-    return {
-        match["target"] or match["option"]
-        for path in (ROOT / "book").glob("*.ipynb")
+    """The labels that the chapters and the other pages define."""
+    book = ROOT / "book"
+    texts = [path.read_text(encoding="utf-8") for path in book.glob("*.md")]
+    texts += [
+        cell.source
+        for path in book.glob("*.ipynb")
         for cell in nbformat.read(path, as_version=4).cells
         if cell.cell_type == "markdown"
-        for match in LABEL.finditer(cell.source)
-    }
+    ]
+    return {match["target"] or match["option"] for text in texts for match in LABEL.finditer(text)}
 
 
 QUESTIONS = items(PAGE.read_text(encoding="utf-8"))
