@@ -124,3 +124,8 @@ def test_faults_are_found(old: str, new: str, fault: str) -> None:
 def test_a_question_with_links_only_is_a_fault() -> None:
     (item,) = items("\n[Is it so?]{#q-so}\n: {ref}`The section <ch01-size>`\n")
     assert faults(item) == ["0 sentences", "not 20 to 90 words"]
+
+
+def test_the_first_page_counts_the_questions() -> None:
+    intro = (ROOT / "book" / "intro.md").read_text(encoding="utf-8")
+    assert f"answers {len(QUESTIONS)} in two sentences each" in intro
