@@ -1,6 +1,6 @@
 """Small GANs of small dogs, and what is watched while they train (chapter 11).
 
-Dogs of 16 by 16 pixels, three passes over them in batches of 32: about 15 seconds of one core, so
+Dogs of 16 by 16 pixels, three passes over them in batches of 32: less than a minute of one core, so
 that many recipes can have five seeds each.
 """
 
