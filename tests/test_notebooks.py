@@ -308,6 +308,14 @@ def test_every_table_is_the_books(path: Path) -> None:
 
 
 @every_chapter
+def test_no_two_tables_have_one_name(path: Path) -> None:
+    """A screen reader lists them by their labels."""
+    shown = "\n".join(map(shown_text, code_cells(load(path))))
+    labels = re.findall(r'class="table-scroll"[^>]*aria-label="([^"]*)"', shown)
+    assert len(labels) == len(set(labels)), sorted(labels)
+
+
+@every_chapter
 def test_the_claims_of_a_chapter_end_in_cards(path: Path) -> None:
     claims = {claim.name for claim in CLAIMS if claim.chapters[-1] == int(path.stem[:2])}
     shown = "\n".join(map(shown_text, code_cells(load(path))))

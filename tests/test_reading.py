@@ -41,7 +41,12 @@ def opened(book: Book, browser: Browser, request: pytest.FixtureRequest) -> Iter
 def resize(page: Page, screen: dict[str, int]) -> None:
     """Change the width and wait until the page has measured its boxes again."""
     page.set_viewport_size(screen)  # type: ignore[arg-type]
-    page.evaluate("() => new Promise((done) => setTimeout(() => requestAnimationFrame(done), 350))")
+    page.evaluate(
+        """() => new Promise((done) => {
+            const frame = (next) => requestAnimationFrame(next);
+            setTimeout(() => frame(() => frame(() => setTimeout(done, 100))), 350);
+        })"""
+    )
 
 
 def test_no_markup_shows(opened: Page) -> None:
