@@ -31,9 +31,9 @@
 
   const cut = (box) => {
     const hidden = box.scrollWidth - box.clientWidth;
-    if (hidden <= 1 || box.clientWidth === 0) return "";
-    const before = box.scrollLeft > 1;
-    const after = box.scrollLeft < hidden - 1;
+    if (hidden < 1 || box.clientWidth === 0) return "";
+    const before = box.scrollLeft > 0;
+    const after = box.scrollLeft < hidden - 0.5;
     return before && after ? "both" : before ? "start" : "end";
   };
 
