@@ -89,7 +89,13 @@ def watched(page: Page) -> Iterator[Page]:
     """Fail on leaving if the page met an error or asked for anything from the network."""
     trouble: list[str] = []
     page.on("pageerror", lambda error: trouble.append(f"script error: {error}"))
-    page.on("requestfailed", lambda request: trouble.append(f"not loaded: {request.url}"))
+    page.on(
+        "requestfailed",
+        lambda request: (
+            request.failure == "net::ERR_ABORTED"  # the page was left before it had come
+            or trouble.append(f"not loaded: {request.url}")
+        ),
+    )
     page.on(
         "console",
         lambda message: message.type == "error" and trouble.append(f"console: {message.text}"),
