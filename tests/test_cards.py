@@ -9,7 +9,7 @@ from bs4 import BeautifulSoup
 
 from tests.conftest import ROOT, Book
 from tests.pages import PAGES, parse
-from vaebook.experiments import CLAIMS, scoreboard, verdict_cards
+from vaebook.experiments import CLAIMS, load_recorded, scoreboard, verdict_cards
 from vaebook.experiments._cards import KINDS
 
 MOST_WORDS = 18
@@ -94,3 +94,11 @@ def test_no_chapter_prints_a_verdict() -> None:
 def test_an_unknown_claim_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no claim 'C9'; expected one of C1"):
         verdict_cards("C9")
+
+
+def test_what_a_review_compares_with_is_what_the_record_says() -> None:
+    gan = load_recorded("comparison_adversarial")
+    gan = gan[(gan["model"] == "GAN") & (gan["budget"] == "equal seconds")]
+    (review,) = [claim.review for claim in CLAIMS if claim.name == "C8"]
+    assert f"(here {gan['frechet'].mean():.2f})" in review
+    assert f"({100 * gan['validity'].mean():.0f} %)" in review
