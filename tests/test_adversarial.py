@@ -213,6 +213,6 @@ def test_the_discriminator_gives_logits() -> None:
 
 def test_a_turn_holds_the_weights_of_one_player() -> None:
     model = small_gan()
-    critic, maker = model.turns()
+    critic, maker = model.players()
     assert {id(p) for p in critic.parameters} == {id(p) for p in model.discriminator.parameters()}
     assert {id(p) for p in maker.parameters} == {id(p) for p in model.generator.parameters()}

@@ -136,12 +136,12 @@ def test_spectral_norm_bounds_every_layer_of_the_discriminator_and_none_of_the_g
 
 def test_each_player_moves_its_own_weights_only(images):
     model = small()
-    for turn, moves, rests in (
-        (model.turns()[0], model.discriminator, model.generator),
-        (model.turns()[1], model.generator, model.discriminator),
+    for player, moves, rests in (
+        (model.players()[0], model.discriminator, model.generator),
+        (model.players()[1], model.generator, model.discriminator),
     ):
         model.zero_grad()
-        turn.loss(images).mean().backward(inputs=list(turn.parameters))
+        player.loss(images).mean().backward(inputs=list(player.parameters))
         assert all(parameter.grad is not None for parameter in moves.parameters())
         assert all(parameter.grad is None for parameter in rests.parameters())
 
@@ -149,15 +149,15 @@ def test_each_player_moves_its_own_weights_only(images):
 def test_one_step_follows_the_gradient_of_each_players_loss(images):
     """The generator's step lowers its loss, and the discriminator's its own, noise held."""
     model = small()
-    for turn in model.turns():
+    for player in model.players():
         torch.manual_seed(7)
-        loss = turn.loss(images).mean()
-        slopes = torch.autograd.grad(loss, list(turn.parameters))
+        loss = player.loss(images).mean()
+        slopes = torch.autograd.grad(loss, list(player.parameters))
         with torch.no_grad():
-            for parameter, slope in zip(turn.parameters, slopes, strict=True):
+            for parameter, slope in zip(player.parameters, slopes, strict=True):
                 parameter -= 1e-3 * slope
         torch.manual_seed(7)
-        assert turn.loss(images).mean() < loss
+        assert player.loss(images).mean() < loss
 
 
 def test_the_generators_gradient_raises_the_judged_realness(images):
@@ -202,9 +202,10 @@ def test_a_gan_learns_where_the_pictures_are():
     pixels = model.sample(2000, seed=1)
     assert float(pixels.mean()) == pytest.approx(0.4, abs=0.05)
     assert float(pixels.mean((1, 2, 3)).std()) == pytest.approx(0.115, abs=0.04)
-    # each picture of one brightness: pixels drawn apart would have all their variance within
+    # each picture of one brightness: of 16 pixels drawn apart, the variance within would be 16 times
+    # that between the means (here 0.4 times, by the processor's rounding a little more or less)
     within, between = pixels.flatten(1).var(1).mean(), pixels.mean((1, 2, 3)).var()
-    assert float(within) < 0.4 * float(between)
+    assert float(within) < float(between)
 
 
 def test_noise_comes_from_the_prior_and_follows_the_seed():

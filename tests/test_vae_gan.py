@@ -51,10 +51,12 @@ def test_the_critics_opinion_is_added_with_its_weight(images, judged):
 def test_each_player_moves_its_own_weights_only(images):
     model = small(gradient_penalty=0.1)
     judge = set(model.discriminator.parameters())
-    for turn, moves in zip(model.turns(), (judge, set(model.parameters()) - judge), strict=True):
-        assert set(turn.parameters) == moves
+    for player, moves in zip(
+        model.players(), (judge, set(model.parameters()) - judge), strict=True
+    ):
+        assert set(player.parameters) == moves
         model.zero_grad()
-        turn.loss(images).mean().backward(inputs=list(turn.parameters))
+        player.loss(images).mean().backward(inputs=list(player.parameters))
         assert all((p.grad is not None) == (p in moves) for p in model.parameters())
 
 

@@ -17,7 +17,6 @@ from vaebook.models.interpolation import slerp
 from vaebook.models.networks import MLP, Conv, Network
 from vaebook.models.optimal_decoder import OptimalDecoder
 from vaebook.models.ppca import ProbabilisticPCA, best_covariance, posterior_gap
-from vaebook.models.turns import Turn
 from vaebook.models.vae import VAE, Elbo
 from vaebook.models.vae_gan import VAEGAN
 from vaebook.models.vqvae import VQVAE
@@ -42,7 +41,6 @@ __all__ = [
     "OptimalDecoder",
     "ProbabilisticPCA",
     "Quantised",
-    "Turn",
     "WassersteinAutoencoder",
     "best_covariance",
     "discriminator_loss",

@@ -15,7 +15,7 @@ from vaebook._checks import check_codes, check_count, check_images
 from vaebook._random import seeded
 from vaebook.distributions import DiagonalGaussian
 from vaebook.models.networks import MLP, ImageShape, Network
-from vaebook.models.turns import Turn
+from vaebook.training.players import Player
 
 GeneratorLoss = Literal["non-saturating", "minimax"]
 
@@ -89,7 +89,7 @@ class GAN(nn.Module):
     """A generator from noise to pictures, and a discriminator that tells its pictures from real.
 
     There is no p(x) to evaluate, no encoder, no reconstruction: :meth:`sample` and :meth:`decode`
-    is what it can do. Train it with ``fit``, which gives each player its :meth:`turns`.
+    is what it can do. Train it with ``fit``, which trains its :meth:`players`.
 
     Args:
         image_shape: ``(channels, height, width)``.
@@ -162,17 +162,17 @@ class GAN(nn.Module):
             return self._prior
         return DiagonalGaussian(self._zeros, self._zeros, validate_args=False)
 
-    def turns(self) -> tuple[Turn, Turn]:
+    def players(self) -> tuple[Player, Player]:
         """The discriminator moves first, then the generator, on as many pictures."""
         return (
-            Turn(
+            Player(
                 "discriminator",
                 list(self.discriminator.parameters()),
                 self.discriminator_loss,
                 betas=self.betas,
                 lr_factor=self.discriminator_lr,
             ),
-            Turn(
+            Player(
                 "generator",
                 list(self.generator.parameters()),
                 self.generator_loss,

@@ -12,8 +12,8 @@ from vaebook.distributions import Likelihood, Prior
 from vaebook.models.gan import discriminator_loss, gradient_penalty, non_saturating_loss
 from vaebook.models.networks import ImageShape, Network
 from vaebook.models.posteriors import PosteriorFamily
-from vaebook.models.turns import Turn
 from vaebook.models.vae import VAE
+from vaebook.training.players import Player
 
 Judged = Literal["samples", "reconstructions", "both"]
 
@@ -87,18 +87,18 @@ class VAEGAN(VAE):
         self.discriminator_lr = discriminator_lr
         self.betas = betas
 
-    def turns(self) -> tuple[Turn, Turn]:
+    def players(self) -> tuple[Player, Player]:
         """The discriminator moves first, then encoder and decoder together."""
         judge = set(self.discriminator.parameters())
         return (
-            Turn(
+            Player(
                 "discriminator",
                 list(self.discriminator.parameters()),
                 self.discriminator_loss,
                 betas=self.betas,
                 lr_factor=self.discriminator_lr,
             ),
-            Turn("autoencoder", [p for p in self.parameters() if p not in judge], self.loss),
+            Player("autoencoder", [p for p in self.parameters() if p not in judge], self.loss),
         )
 
     def logits(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:

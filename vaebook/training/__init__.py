@@ -5,6 +5,7 @@ from vaebook.training.callbacks import Callback, KeepBest, Step
 from vaebook.training.checkpoint import load_weights, save_weights
 from vaebook.training.fit import Trainable, fit
 from vaebook.training.history import History
+from vaebook.training.players import Player
 from vaebook.training.warm_up import WarmUp
 from vaebook.training.weight_average import WeightAverage
 
@@ -12,6 +13,7 @@ __all__ = [
     "Callback",
     "History",
     "KeepBest",
+    "Player",
     "Step",
     "Trainable",
     "WarmUp",

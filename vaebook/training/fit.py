@@ -13,10 +13,10 @@ from tqdm import tqdm
 
 from vaebook._checks import check_count, check_images, check_positive
 from vaebook._random import seeded
-from vaebook.models.turns import Loss, Turn, turns_of
 from vaebook.training.callbacks import Callback, Step
 from vaebook.training.checkpoint import fill, load_run, save_run
 from vaebook.training.history import History
+from vaebook.training.players import Loss, Player, players_of
 
 
 class Trainable(Protocol):
@@ -83,7 +83,7 @@ def fit(
     check_images(images)
     if validation is not None:
         check_images(validation, name="validation")
-    turns = turns_of(model)
+    turns = players_of(model)
     if resume and checkpoint is None:
         raise ValueError("resume=True needs a checkpoint file to resume from; pass checkpoint=.")
     if device is not None:
@@ -176,7 +176,7 @@ def fit(
 def _train_epoch(
     model: nn.Module,
     images: Tensor,
-    turns: Sequence[Turn],
+    turns: Sequence[Player],
     optimisers: Sequence[torch.optim.Optimizer],
     shuffler: torch.Generator,
     batch_size: int,
