@@ -4,15 +4,23 @@ import re
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 from bs4 import BeautifulSoup
+from scipy.stats import t as student
 
 from tests.conftest import ROOT, Book
 from tests.pages import PAGES, parse
 from vaebook.experiments import CLAIMS, load_recorded, scoreboard, verdict_cards
 from vaebook.experiments._cards import KINDS
+from vaebook.experiments._comparison_records import load_comparison
+from vaebook.experiments._judges.another_distribution import CHOSEN
+from vaebook.experiments._judges.better_images import VAES
+from vaebook.experiments._judges.no_need_for_normal import OTHERS
+from vaebook.experiments._prior_records import load_trial
 
 MOST_WORDS = 18
+REVIEWS = {claim.name: claim.review for claim in CLAIMS}
 
 
 def cards_of(html: str) -> dict[str, dict[str, str]]:
@@ -99,6 +107,59 @@ def test_an_unknown_claim_is_refused(tmp_path: Path) -> None:
 def test_what_a_review_compares_with_is_what_the_record_says() -> None:
     gan = load_recorded("comparison_adversarial")
     gan = gan[(gan["model"] == "GAN") & (gan["budget"] == "equal seconds")]
-    (review,) = [claim.review for claim in CLAIMS if claim.name == "C8"]
+    vae = load_recorded("comparison")
+    vae = vae[vae["budget"] == "equal seconds"].groupby("model")[["frechet", "validity"]].mean()
+    best = vae.loc["VAE + mixture"]
+    review = REVIEWS["C8"]
     assert f"(here {gan['frechet'].mean():.2f})" in review
     assert f"({100 * gan['validity'].mean():.0f} %)" in review
+    assert f"1.25 ({best['frechet']:.2f}) and 97 % ({100 * best['validity']:.0f} %)" in review
+    assert f"{100 * vae.loc['VAE', 'validity']:.0f} % of cases" in REVIEWS["C4"]
+
+
+def test_the_review_of_the_blur_reads_the_records_of_chapter_12() -> None:
+    found = []
+    for name in ("dogs", "fashion"):
+        record = load_comparison(name)
+        record = record[record["budget"] == "equal seconds"]
+        sharp = record.pivot(index="seed", columns="model", values="sharpness")
+        twin = sharp["autoencoder + mixture"]
+        back = [((twin - sharp[vae]) / (1 - sharp[vae])).mean() for vae in VAES]
+        found += [round(100 * min(back)), round(100 * max(back))]
+    told = "{} to {} % of what samples of dogs lack comes back without the KL term, of clothes {} "
+    assert (told + "to {} %").format(*found) in REVIEWS["C7"]
+
+
+def test_the_review_of_the_priors_is_what_their_scatter_gives() -> None:
+    """The rules of C2 and C5 on priors without an advantage, with the recorded covariance."""
+    record = load_trial(None)
+    nats, dogs = (
+        record.pivot(index="seed", columns="model", values=v) for v in ("nll", "validity")
+    )
+    nats, dogs = (table.sub(table["normal"], axis=0) for table in (nats, dogs))
+    # C5: at most 10 points fewer dogs
+    middle, half = simulated(dogs[list(CHOSEN)].to_numpy())
+    good = middle - half > -0.1
+    assert shares_told("C5") == pytest.approx([good.mean(), good.all(1).mean()], abs=0.02)
+    # C2: less than one nat more as well, for one of six
+    both = np.hstack([nats[list(OTHERS)].to_numpy(), dogs[list(OTHERS)].to_numpy()])
+    middle, half = simulated(both)
+    count = len(OTHERS)
+    good = ((middle + half)[:, :count] < 1) & ((middle - half)[:, count:] > -0.1)
+    assert shares_told("C2") == pytest.approx([good.mean(), good.any(1).mean()], abs=0.02)
+
+
+def simulated(differences: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means and half widths of 95 % intervals of as many seeds, were the true differences 0."""
+    seeds, columns = differences.shape
+    covariance = np.cov(differences.T)
+    draws = np.random.default_rng(0).multivariate_normal(
+        np.zeros(columns), covariance, (20_000, seeds), check_valid="ignore"
+    )
+    width = student.ppf(0.975, seeds - 1) / seeds**0.5
+    return draws.mean(1), width * draws.std(1, ddof=1)
+
+
+def shares_told(name: str) -> list[float]:
+    """The percentages of a review, as shares."""
+    return [int(number) / 100 for number in re.findall(r"(\d+) %", REVIEWS[name])]

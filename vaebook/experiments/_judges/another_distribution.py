@@ -40,8 +40,8 @@ def another_distribution(folder: Path | None) -> Verdict:
     normal = record[record["model"] == "normal"]["validity"].mean()
     evidence = (
         f"Each with its own loss, {as_good.sum()} of {len(CHOSEN)} other distributions of codes "
-        f"gave dogs at most {100 * MARGIN:.0f} points less often than the normal one's "
-        f"{normal:.0%}: in points, {', '.join(told(row) for _, row in dogs.iterrows())}."
+        f"gave dogs, for certain, at most {100 * MARGIN:.0f} points less often than the normal "
+        f"one's {normal:.0%}: in points, {', '.join(told(row) for _, row in dogs.iterrows())}."
     )
     measure = "points of dogs more than the normal prior"
     limit = (-100 * MARGIN,)
@@ -50,8 +50,8 @@ def another_distribution(folder: Path | None) -> Verdict:
         for name, row in dogs.iterrows()
     )
     sentence = (
-        f"Of {len(CHOSEN)} others, {as_good.sum()} gave dogs as often as the normal prior, within "
-        f"{100 * MARGIN:.0f} points."
+        f"Of {len(CHOSEN)} others, {as_good.sum()} were shown to give dogs as often as the normal "
+        f"prior, within {100 * MARGIN:.0f} points."
     )
     ends = [dogs.loc[dogs["mean"].agg(pick)] for pick in ("idxmin", "idxmax")]
     least, most = (

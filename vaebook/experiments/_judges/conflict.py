@@ -82,7 +82,8 @@ def conflict(folder: Path | None) -> Verdict:
     rebuilt = together[together["value"] == "reconstructions"]
     least, most = (rebuilt.loc[rebuilt["mean"].idxmin()], rebuilt.loc[rebuilt["mean"].idxmax()])
     sentence = (
-        "Without the KL term more than half of the blur stays, in each of the VAEs tried."
+        "Without the KL term more than half of the reconstructions' blur stays, in each VAE of "
+        "this record."
         if rebuilt["high"].max() < 0.5
         else "How much of the blur goes away without the KL term depends on the model."
     )

@@ -59,7 +59,8 @@ def no_need_for_normal(folder: Path | None) -> Verdict:
     sentence = {
         "holds": f"Centring helps training, and {found_good} other priors did as well.",
         "holds in part": (
-            f"On paper any prior will do; in training, {found_good} was shown to be as good."
+            f"On paper any continuous prior will do; in training, {found_good} was shown to be as "
+            "good."
         ),
         "does not hold": "Every other prior that was trained did worse than the normal one.",
     }[outcome]
