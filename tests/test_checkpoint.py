@@ -21,7 +21,9 @@ from vaebook.training import (
     save_weights,
     seeded,
 )
-from vaebook.training.checkpoint import RUN_KEYS, load_run, write_atomically
+from vaebook.training.checkpoint import load_run
+from vaebook.training.files import write_atomically
+from vaebook.training.state import RUN_KEYS
 
 IMAGE_SHAPE = (1, 4, 4)
 TRAIN = uniform(0, 50, *IMAGE_SHAPE).float()
@@ -76,7 +78,7 @@ def test_a_run_that_crashed_goes_on_after_its_last_whole_epoch(tmp_path: Path) -
     path = tmp_path / "run.pt"
     with pytest.raises(KeyboardInterrupt):
         run(small(), 6, checkpoint=path, callbacks=[Crash()])
-    assert load_run(path)["epoch"] == 3
+    assert load_run(path, RUN_KEYS)["position"]["epoch"] == 3
     resumed, whole = small(), small()
     run(resumed, 6, checkpoint=path, resume=True, callbacks=[Calm()])
     run(whole, 6)
@@ -92,8 +94,8 @@ def test_a_nan_leaves_the_last_good_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "run.pt"
     with pytest.raises(ValueError, match="NaN"):
         run(small(), 6, checkpoint=path, callbacks=[Poison()])
-    state = load_run(path)
-    assert state["epoch"] == 2
+    state = load_run(path, RUN_KEYS)
+    assert state["position"]["epoch"] == 2
     assert all(torch.isfinite(value).all() for value in state["model"].values())
 
 
@@ -157,7 +159,7 @@ def test_without_resume_a_checkpoint_is_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "run.pt"
     run(small(), 3, checkpoint=path)
     run(small(), 1, checkpoint=path)
-    assert load_run(path)["epoch"] == 1
+    assert load_run(path, RUN_KEYS)["position"]["epoch"] == 1
 
 
 def test_a_finished_run_is_only_loaded(tmp_path: Path) -> None:
@@ -178,9 +180,9 @@ def test_other_settings_are_not_mixed(tmp_path: Path) -> None:
         run(small(), 4, lr=0.1, **again)
     with pytest.raises(ValueError, match=r"batch_size 16 then, 8 now.*seed 3 then, 4 now"):
         run(small(), 4, batch_size=8, seed=4, **again)
-    with pytest.raises(ValueError, match=r"callbacks .* then, .'KeepBest'. now"):
+    with pytest.raises(ValueError, match=r"callbacks.* then, .*'KeepBest' now"):
         run(small(), 4, callbacks=[KeepBest()], **again)
-    with pytest.raises(ValueError, match="num_images 50 then, 20 now"):
+    with pytest.raises(ValueError, match=r"data.tensor 0 .\(50, .* then, .\(20, .* now"):
         fit(small(), VALIDATION, num_epochs=4, batch_size=16, lr=1e-2, seed=3, **again)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="holds 2 epochs, more than num_epochs = 1"):
         run(small(), 1, **again)
@@ -191,7 +193,7 @@ def test_a_checkpoint_of_another_model_is_refused_and_the_model_unchanged(tmp_pa
     run(small(), 1, checkpoint=path)
     other = small(latent_dim=3)
     before = weights(other)
-    with pytest.raises(ValueError, match="does not fit this VAE: they differ in"):
+    with pytest.raises(ValueError, match=r"made with other settings: .*latent_dim 2 then, 3 now"):
         run(other, 2, checkpoint=path, resume=True)
     assert torch.equal(weights(other), before)
 

@@ -202,8 +202,8 @@ def test_a_gan_learns_where_the_pictures_are():
     pixels = model.sample(2000, seed=1)
     assert float(pixels.mean()) == pytest.approx(0.4, abs=0.05)
     assert float(pixels.mean((1, 2, 3)).std()) == pytest.approx(0.115, abs=0.04)
-    # each picture of one brightness: of 16 pixels drawn apart, the variance within would be 16 times
-    # that between the means (here 0.4 times, by the processor's rounding a little more or less)
+    # each picture of one brightness: of 16 pixels drawn apart, the variance within would be 16
+    # times that between the means (here 0.4 times, by rounding a little more or less)
     within, between = pixels.flatten(1).var(1).mean(), pixels.mean((1, 2, 3)).var()
     assert float(within) < float(between)
 

@@ -22,7 +22,9 @@ def test_the_average_is_the_recursion_by_hand():
     values, expected = [3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0, 5.0, 3.0, 5.0, 8.0], None
     for step, value in enumerate(values):
         nn.init.constant_(model.part.weight, value)
-        at = Step(model, 0, step, len(values), 1)
+        at = Step(model, 0, step, len(values), len(values))
+        if not step:
+            callback.before_training(at)
         if step < len(values) - 1:
             callback.before_step(at)
         else:

@@ -1,247 +1,362 @@
-"""The training loop that every chapter uses."""
+"""The training loop of the book."""
 
-import math
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from tqdm import tqdm
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Adam, Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torch.utils.data import DataLoader
 
-from vaebook._checks import check_count, check_images, check_positive
-from vaebook._random import seeded
-from vaebook.training.callbacks import Callback, Step
-from vaebook.training.checkpoint import fill, load_run, save_run
+from vaebook._checks import already_checked, check_count, check_finite, check_positive
+from vaebook._random import Stream, check_seed, seeded
+from vaebook.training.batches import Batch, Batches, Data, as_batches
+from vaebook.training.callbacks import Callback
+from vaebook.training.capture import CapturedStep, make_capturable, why_not_captured
+from vaebook.training.description import description, plain_module
+from vaebook.training.failures import check_losses
+from vaebook.training.files import check_writable
 from vaebook.training.history import History
-from vaebook.training.players import Loss, Player, players_of
+from vaebook.training.players import Player, players_of
+from vaebook.training.progress import progress_bar
+from vaebook.training.state import Run
+
+OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
+SchedulerFactory = Callable[[Optimizer], LRScheduler]
+Precision = Literal["float32", "bfloat16"]
 
 
 class Trainable(Protocol):
     """What ``fit`` asks of a model: a ``torch.nn.Module`` with a loss per example.
 
-    A model of several players has ``turns()`` instead (:class:`Turn`).
+    A model of several players has ``players()`` instead (:class:`Player`). Two more methods are
+    used where a model has them: ``check(*batch)``, which raises an error for data that it cannot
+    take and is called once for all of them, and ``epoch_columns()``, whose numbers join the row of
+    each epoch in the history.
     """
 
-    def loss(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
-        """The loss of each image, in nats."""
+    def loss(self, *batch: Tensor) -> Float[Tensor, " n"]:
+        """The loss of each example, in nats."""
         ...
 
 
 def fit(
     model: nn.Module,
-    images: Float[Tensor, "n c h w"],
+    data: Data,
     *,
-    num_epochs: int,
-    batch_size: int = 128,
-    lr: float = 1e-3,
+    num_epochs: int | None = None,
+    num_steps: int | None = None,
+    batch_size: int | None = None,
+    lr: float | None = None,
+    optimizer: OptimizerFactory | None = None,
+    scheduler: SchedulerFactory | None = None,
+    max_grad_norm: float | None = None,
+    drop_last: bool = False,
+    steps_per_epoch: int | None = None,
+    precision: Precision = "float32",
     seed: int = 0,
-    validation: Float[Tensor, "m c h w"] | None = None,
+    validation: Data | None = None,
     callbacks: Sequence[Callback] = (),
     progress: bool | None = None,
     checkpoint: str | Path | None = None,
+    checkpoint_every: int | None = None,
     resume: bool = False,
     device: str | torch.device | None = None,
+    capture: bool | None = None,
 ) -> History:
-    """Train ``model`` with Adam on the mean of ``model.loss`` over each batch.
+    """Train ``model`` on the mean of ``model.loss`` over each batch.
 
-    A model with ``turns()``, such as a GAN, is trained in turns: one Adam for each player, all of
-    them on each batch, and a column ``NAME_loss`` for each in the history.
+    A model with ``players()``, such as a GAN, has one optimiser for each player: all of them move
+    on each batch, and the history has a column ``NAME_loss`` for each.
 
-    All images stay in one tensor on the device and each batch is gathered from it, so that no
-    Python runs per image. Shuffling and sampling noise follow ``seed``: the same call on the same
-    machine gives the same weights, and torch's global generator is left as it was. Watching the
-    validation loss does not change the weights: its noise is drawn apart, the same each epoch.
+    Shuffling and noise follow ``seed``: the same call on the same machine gives the same weights,
+    and torch's global generators are left as they were. Watching a run does not change it: the
+    validation loss and the callbacks draw from streams of their own.
+
+    Tensors stay on the device and batches are gathered there. On CUDA a step of fixed shape is
+    captured as a graph and replayed; ``history.engine`` says whether it was, or why not.
 
     Args:
-        model: any ``nn.Module`` with a ``loss(images)`` of one value per image, in nats, or with
-            ``turns()``.
-        images: training images in [0, 1].
-        num_epochs: passes over the images; with ``resume``, the total over all runs.
-        batch_size: images per step; the last batch of an epoch may be smaller.
-        lr: Adam's learning rate, times the turn's ``lr_factor`` where there are turns.
-        seed: seed of the shuffling and of the noise in the model.
-        validation: images on which the loss is measured after each epoch.
+        model: any ``nn.Module`` with a ``loss(*batch)`` of one value per example, in nats, or with
+            ``players()``; also ``torch.compile(model)``.
+        data: a tensor with a row for each example; a tuple of such tensors (images and labels, a
+            table and its mask), which are handed to the loss side by side; a torch ``Dataset``; or
+            a ``DataLoader``, which then decides on batches and order.
+        num_epochs: passes over the data; with ``resume``, the total over all runs.
+        num_steps: optimiser steps, instead of ``num_epochs``.
+        batch_size: examples per step, by default 128; the last batch of an epoch may be smaller.
+        lr: Adam's learning rate, by default 1e-3, times the player's ``lr_factor``.
+        optimizer: makes an optimiser from parameters, such as ``partial(torch.optim.AdamW,
+            lr=1e-3, weight_decay=0.01)``; by default Adam with ``lr`` and the player's ``betas``.
+        scheduler: makes a schedule from an optimiser, such as ``partial(CosineAnnealingLR,
+            T_max=5000)``. It moves after each step, ``ReduceLROnPlateau`` after each epoch by the
+            validation loss.
+        max_grad_norm: the length to which each player's gradient is cut.
+        drop_last: leave out the last batch of an epoch if it is smaller.
+        steps_per_epoch: steps after which an epoch ends, for data without length; by default an
+            epoch is a pass over the data.
+        precision: of the networks' arithmetic in training. Under ``"bfloat16"`` weights, losses
+            and optimiser stay in single precision (``torch.autocast``).
+        seed: of the shuffling and of the noise in the model.
+        validation: data on which the loss is measured after each epoch.
         callbacks: hooks, called in their order.
-        progress: show a progress bar; by default only in a terminal.
+        progress: show a progress bar; by default in a terminal and in a notebook.
         checkpoint: file that holds the whole state of the run, rewritten after each epoch.
+        checkpoint_every: rewrite it after so many steps instead.
         resume: continue from ``checkpoint`` if it is there. The result is that of one long run.
         device: where to train; by default where the model is.
+        capture: ``False`` never captures a CUDA graph, ``True`` is an error where it cannot be.
 
     Returns:
-        The history, one row per epoch.
+        The history, one row per epoch. If the run fails or is interrupted, the error that ends it
+        has the history as ``.history``.
 
     Raises:
-        ValueError: if images or a setting are unusable, the loss becomes NaN or infinite, or the
-            checkpoint was made with other settings.
+        ValueError: if data or a setting are unusable, a loss or a weight becomes NaN or infinite,
+            or the checkpoint belongs to another run.
+        OSError: if the checkpoint cannot be written.
     """
-    check_count("num_epochs", num_epochs)
-    check_count("batch_size", batch_size)
-    check_positive("lr", lr)
-    check_images(images)
-    if validation is not None:
-        check_images(validation, name="validation")
-    turns = players_of(model)
-    if resume and checkpoint is None:
-        raise ValueError("resume=True needs a checkpoint file to resume from; pass checkpoint=.")
+    _check_length(num_epochs, num_steps)
+    for name, count in (
+        ("batch_size", batch_size),
+        ("steps_per_epoch", steps_per_epoch),
+        ("checkpoint_every", checkpoint_every),
+    ):
+        if count is not None:
+            check_count(name, count)
+    for name, value in (("lr", lr), ("max_grad_norm", max_grad_norm)):
+        if value is not None:
+            check_positive(name, value)
+    if lr is not None and optimizer is not None:
+        raise ValueError("lr is given beside optimizer; set it in the optimiser: partial(…, lr=…).")
+    if lr is None and optimizer is None:
+        lr = 1e-3
+    seed = check_seed(seed)
+    callbacks = _check_callbacks(callbacks)
+    if checkpoint is None and (resume or checkpoint_every is not None):
+        what = "resume=True" if resume else "checkpoint_every"
+        raise ValueError(f"{what} needs a checkpoint file; pass checkpoint=.")
+    players = players_of(model)
+    compiled, model = model is not plain_module(model), plain_module(model)
     if device is not None:
         model.to(device)
-    place = turns[0].parameters[0].device
-    images = images.to(place)
-    settings = {
-        "batch_size": batch_size,
-        "lr": lr,
-        "seed": seed,
-        "num_images": len(images),
-        "callbacks": [type(callback).__name__ for callback in callbacks],
-    }
-    optimisers = [
-        torch.optim.Adam(turn.parameters, lr=lr * turn.lr_factor, betas=turn.betas, fused=True)
-        for turn in turns
-    ]
-    shuffler = torch.Generator().manual_seed(seed)
-    history = History()
-    first_epoch = 0
-    steps_per_epoch = math.ceil(len(images) / batch_size)
-
-    with seeded(seed):
-        if resume and checkpoint is not None and Path(checkpoint).is_file():
-            state = load_run(checkpoint)
-            _check_settings(checkpoint, state["settings"], settings)
-            if state["epoch"] > num_epochs:
-                raise ValueError(
-                    f"{checkpoint} holds {state['epoch']} epochs, more than num_epochs = "
-                    f"{num_epochs}. Ask for as many or more, or pass resume=False to start again."
-                )
-            fill(model, state["model"], checkpoint)
-            for optimiser, kept in zip(optimisers, state["optimisers"], strict=True):
-                optimiser.load_state_dict(kept)
-            shuffler.set_state(state["shuffler"])
-            torch.set_rng_state(state["noise"])
-            for callback, kept in zip(callbacks, state["callbacks"], strict=True):
-                callback.load_state_dict(kept)
-            history.rows = state["history"]
-            first_epoch = state["epoch"]
-        model.train()
-        epoch = first_epoch - 1
-        bar = tqdm(
-            range(first_epoch, num_epochs),
-            desc=type(model).__name__,
-            unit="epoch",
-            disable=None if progress is None else not progress,
+    place = players[0].parameters[0].device
+    in_precision = _autocast(precision, place)
+    if checkpoint is not None:
+        check_writable(checkpoint, 4 * _num_bytes(model))
+    check = getattr(model, "check", _check_finite)
+    as_source = partial(as_batches, device=place, check=check)
+    batches = as_source(
+        data, batch_size=batch_size, drop_last=drop_last, fingerprint=checkpoint is not None
+    )
+    if num_epochs is not None and batches.length is None and isinstance(steps_per_epoch, int):
+        num_steps, num_epochs = num_epochs * steps_per_epoch, None
+    watched: Batches | None = None
+    if validation is not None:
+        size = None if isinstance(validation, DataLoader) else 1000
+        watched = as_source(
+            validation, batch_size=size, drop_last=False, shuffle=False, name="validation"
         )
-        for epoch in bar:
-            start = time.perf_counter()
-            totals = _train_epoch(
-                model, images, turns, optimisers, shuffler, batch_size, epoch, num_epochs, callbacks
-            )
-            losses = [total / len(images) for total in totals]
-            row = {"epoch": float(epoch)}
-            row.update({turn.column: loss for turn, loss in zip(turns, losses, strict=True)})
-            row["seconds"] = time.perf_counter() - start
-            if validation is not None:
-                with seeded(seed):
-                    for turn in turns:
-                        value = _mean_loss(model, turn.loss, validation.to(place))
-                        row[f"validation_{turn.column}"] = value
-            step = Step(model, epoch, (epoch + 1) * steps_per_epoch, steps_per_epoch, num_epochs)
-            for callback in callbacks:
-                new = callback.after_epoch(step, row) or {}
-                row.update({name: float(value) for name, value in new.items()})
-            history.rows.append(row)
-            bar.set_postfix({turn.column: f"{row[turn.column]:.2f}" for turn in turns})
-            if checkpoint is not None:
-                save_run(
-                    checkpoint,
-                    {
-                        "model": model.state_dict(),
-                        "optimisers": [optimiser.state_dict() for optimiser in optimisers],
-                        "shuffler": shuffler.get_state(),
-                        "noise": torch.get_rng_state(),
-                        "callbacks": [callback.state_dict() for callback in callbacks],
-                        "history": history.rows,
-                        "epoch": epoch + 1,
-                        "settings": settings,
-                    },
-                )
-    model.eval()
-    step = Step(model, epoch, (epoch + 1) * steps_per_epoch, steps_per_epoch, num_epochs)
-    for callback in callbacks:
-        callback.after_training(step)
-    return history
+
+    optimizers = [_optimizer(player, optimizer, lr, place) for player in players]
+    described = [_describe(made) for made in optimizers]
+    schedulers = [scheduler(made) for made in optimizers] if scheduler is not None else []
+    run = Run(
+        model,
+        players,
+        optimizers,
+        schedulers,
+        batches,
+        callbacks=callbacks,
+        seed=seed,
+        num_epochs=num_epochs,
+        num_steps=num_steps,
+        steps_per_epoch=steps_per_epoch,
+        settings={
+            "batch_size": getattr(batches, "batch_size", None),
+            "lr": lr,
+            "seed": seed,
+            "optimizer": described,
+            "scheduler": [type(made).__name__ for made in schedulers],
+            "max_grad_norm": max_grad_norm,
+            "drop_last": drop_last,
+            "precision": precision,
+            "data": batches.description,
+            "model": description(model) if checkpoint is not None else {},
+        },
+        checkpoint=None if checkpoint is None else Path(checkpoint),
+        checkpoint_every=checkpoint_every,
+    )
+    step: Callable[[Batch], Any] = partial(
+        train_step, model, players, optimizers, max_grad_norm, in_precision
+    )
+    reason = why_not_captured(place, optimizers, run.watches_steps, compiled, wanted=capture)
+    if reason is None:
+        step = CapturedStep(step, model, optimizers, required=capture is True)
+
+    with run.underway(resume=resume):
+        bar = progress_bar(type(model).__name__, run.total_steps, run.step, progress)
+        with bar:
+            while not run.finished:
+                for batch in run.rest_of_epoch():
+                    run.after_step(step(batch), batch)
+                    bar.update()
+                run.settle()
+                measured = {}
+                if watched is not None:
+                    with seeded(seed):
+                        for player in players:
+                            name = f"validation_{player.column}"
+                            measured[name] = _mean_loss(model, player, watched)
+                row = run.end_epoch(measured)
+                if isinstance(step, CapturedStep):
+                    step.refresh()
+                bar.set_postfix({player.column: f"{row[player.column]:.2f}" for player in players})
+    run.history.engine = step.engine if isinstance(step, CapturedStep) else f"eager: {reason}"
+    return run.history
 
 
-def _train_epoch(
+def train_step(
     model: nn.Module,
-    images: Tensor,
-    turns: Sequence[Player],
-    optimisers: Sequence[torch.optim.Optimizer],
-    shuffler: torch.Generator,
-    batch_size: int,
-    epoch: int,
-    num_epochs: int,
-    callbacks: Sequence[Callback],
-) -> list[float]:
-    """One pass over the images in a new order; each turn's sum of losses in nats."""
-    order = torch.randperm(len(images), generator=shuffler).to(images.device)
-    batches = order.split(batch_size)
-    totals = [0.0] * len(turns)
-    for index, batch in enumerate(batches):
-        if callbacks:
-            done = epoch * len(batches) + index
-            for callback in callbacks:
-                callback.before_step(Step(model, epoch, done, len(batches), num_epochs))
-        chosen = images.index_select(0, batch)
-        for player, (turn, optimiser) in enumerate(zip(turns, optimisers, strict=True)):
-            losses = turn.loss(chosen)  # [b]
-            if losses.shape != batch.shape:
-                raise ValueError(
-                    f"{type(model).__name__}: the loss of each image has shape "
-                    f"{tuple(losses.shape)} for {len(batch)} images; expected ({len(batch)},), one "
-                    "value for each. Leave the mean to fit."
-                )
-            loss = losses.mean()  # the one place where a batch is averaged
-            optimiser.zero_grad()
-            loss.backward(inputs=[p for p in turn.parameters if p.requires_grad])
-            optimiser.step()
-            totals[player] += float(loss.detach()) * len(batch)
-            if not math.isfinite(totals[player]):
-                raise ValueError(
-                    f"the {turn.column} became {float(loss.detach())} in epoch {epoch}, step "
-                    f"{index}. Lower lr, and look at exp(log_var) and at the range of the images; "
-                    "a checkpoint written after the last epoch is still good."
-                )
-    return totals
+    players: Sequence[Player],
+    optimizers: Sequence[Optimizer],
+    max_grad_norm: float | None,
+    in_precision: Callable[[], AbstractContextManager[Any]],
+    batch: Batch,
+) -> list[Float[Tensor, ""]]:
+    """One step on one batch: each player goes down the mean of its loss. Returns these means."""
+    means = []
+    for player, optimizer in zip(players, optimizers, strict=True):
+        with in_precision(), already_checked():
+            losses = player.loss(*batch)  # [b]
+        check_losses(model, losses, batch)
+        loss = losses.mean()  # the one place where a batch is averaged
+        optimizer.zero_grad()
+        loss.backward(inputs=player.trained)
+        if max_grad_norm is not None:
+            clip_grad_norm_(player.trained, max_grad_norm)
+        optimizer.step()
+        means.append(loss.detach())
+    return means
 
 
 @torch.no_grad()
-def mean_loss(model: nn.Module, images: Float[Tensor, "n c h w"], batch_size: int = 1000) -> float:
-    """The mean of ``model.loss`` over ``images`` in nats per example, without training."""
-    return _mean_loss(model, model.loss, images, batch_size)  # type: ignore[arg-type]
+def mean_loss(model: nn.Module, data: Data, *, batch_size: int | None = None) -> float:
+    """The mean of ``model.loss`` over ``data`` in nats per example, without training.
+
+    Args:
+        model: as for :func:`fit`, with one loss.
+        data: as for :func:`fit`.
+        batch_size: examples at a time, by default 1000; a ``DataLoader`` has its own.
+    """
+    (player,) = players_of(model)
+    if batch_size is None and not isinstance(data, DataLoader):
+        batch_size = 1000
+    batches = as_batches(
+        data,
+        batch_size=batch_size,
+        drop_last=False,
+        device=player.parameters[0].device,
+        check=getattr(model, "check", _check_finite),
+        shuffle=False,
+    )
+    return _mean_loss(model, player, batches)
 
 
-def _mean_loss(model: nn.Module, loss: Loss, images: Tensor, batch_size: int = 1000) -> float:
+def _mean_loss(model: nn.Module, player: Player, batches: Batches) -> float:
     was_training = model.training
     model.eval()
     try:
-        total = 0.0
-        for batch in images.split(batch_size):
-            with torch.no_grad():
-                total += float(loss(batch).sum())
+        total, num_examples = 0.0, 0
+        for batch in batches.one_pass(Stream(0)):
+            with torch.no_grad(), already_checked():
+                total += float(player.loss(*batch).sum())
+            num_examples += len(batch[0])
     finally:
         model.train(was_training)
-    return total / len(images)
+    return total / num_examples
 
 
-def _check_settings(checkpoint: str | Path, stored: dict[str, Any], given: dict[str, Any]) -> None:
-    different = {
-        name: (stored.get(name), given[name]) for name in given if stored.get(name) != given[name]
-    }
-    if different:
+def _check_length(num_epochs: int | None, num_steps: int | None) -> None:
+    if (num_epochs is None) == (num_steps is None):
+        given = "neither num_epochs nor num_steps" if num_epochs is None else "both of them"
+        raise ValueError(f"{given} is given; expected one: num_epochs=… or num_steps=….")
+    if num_epochs is not None:
+        check_count("num_epochs", num_epochs)
+    if num_steps is not None:
+        check_count("num_steps", num_steps)
+
+
+def _check_callbacks(callbacks: Sequence[Callback]) -> tuple[Callback, ...]:
+    if isinstance(callbacks, Callback):
         raise ValueError(
-            f"{checkpoint} was made with other settings: "
-            + ", ".join(f"{name} {old} then, {new} now" for name, (old, new) in different.items())
-            + ". Use the same ones to resume, or pass resume=False to start again."
+            f"callbacks is a {type(callbacks).__name__}; expected a list: "
+            f"callbacks=[{type(callbacks).__name__}(…)]."
         )
+    for callback in callbacks:
+        if not isinstance(callback, Callback):
+            raise ValueError(
+                f"callbacks holds {callback!r}; expected objects of classes that inherit from "
+                "vaebook.training.Callback, such as KeepBest()."
+            )
+    return tuple(callbacks)
+
+
+def _check_finite(*batch: Tensor) -> None:
+    """What is checked of the data of a model that has no ``check`` of its own."""
+    for index, tensor in enumerate(batch):
+        if tensor.is_floating_point():
+            check_finite(f"tensor {index} of the data", tensor)
+
+
+def _autocast(precision: str, device: torch.device) -> Callable[[], AbstractContextManager[Any]]:
+    if precision not in ("float32", "bfloat16"):
+        raise ValueError(
+            f"precision is {precision!r}; expected 'float32' or 'bfloat16'. For double precision, "
+            "convert model and data: model.double()."
+        )
+    if precision == "float32":
+        return nullcontext
+    return partial(torch.autocast, device.type, torch.bfloat16)
+
+
+def _num_bytes(model: nn.Module) -> int:
+    return sum(value.numel() * value.element_size() for value in model.state_dict().values())
+
+
+def _optimizer(
+    player: Player, factory: OptimizerFactory | None, lr: float | None, device: torch.device
+) -> Optimizer:
+    if factory is None:
+        assert lr is not None
+        rate = lr * player.lr_factor
+        made: Optimizer = Adam(player.trained, lr=rate, betas=player.betas, fused=True)
+    else:
+        made = factory(player.trained)
+        if not isinstance(made, Optimizer):
+            raise ValueError(
+                f"optimizer made a {type(made).__name__}; expected a torch.optim.Optimizer from "
+                "optimizer(parameters), such as partial(torch.optim.AdamW, lr=1e-3)."
+            )
+        for group in made.param_groups:
+            group["lr"] *= player.lr_factor
+    if device.type == "cuda":
+        make_capturable(made, device)
+    return made
+
+
+def _describe(optimizer: Optimizer) -> dict[str, Any]:
+    """Class and settings of an optimiser, without those that say how its step is computed."""
+    how = {"fused", "foreach", "capturable"}
+    plain = {
+        name: value
+        for name, value in optimizer.defaults.items()
+        if name not in how and isinstance(value, bool | int | float | str | tuple | None)
+    }
+    return {"class": type(optimizer).__name__, **plain}

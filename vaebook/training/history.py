@@ -11,9 +11,13 @@ class History:
 
     ``validation_loss`` is there if ``fit`` was given validation images. ``loss`` is the mean over
     the epoch, during which the model improved; ``validation_loss`` is measured at its end.
+
+    ``engine`` says how the steps were computed: ``"captured"`` as a CUDA graph, or ``"eager: …"``
+    with the reason.
     """
 
     rows: list[dict[str, float]] = field(default_factory=list)
+    engine: str = ""
 
     def __len__(self) -> int:
         return len(self.rows)

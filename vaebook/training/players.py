@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from vaebook.training.description import plain_module
 
 Loss = Callable[..., Float[Tensor, " n"]]
 
@@ -51,7 +52,7 @@ def players_of(model: nn.Module) -> tuple[Player, ...]:
     Raises:
         ValueError: if the model has neither ``players`` nor ``loss``, or nothing to train.
     """
-    module = uncompiled(model)
+    module = plain_module(model)
     players: Sequence[Player]
     if callable(getattr(module, "players", None)):
         players = module.players()  # type: ignore[operator]
@@ -63,24 +64,21 @@ def players_of(model: nn.Module) -> tuple[Player, ...]:
             "value in nats for each example, or a method players() for a model of several players."
         )
     for player in players:
-        if not player.trained:
-            state = "are frozen (requires_grad=False)" if player.parameters else "do not exist"
-            of = f" of its {player.name}" if player.name else ""
+        of = f"'s {player.name}" if player.name else ""
+        if not player.parameters:
             raise ValueError(
-                f"{type(module).__name__}: the parameters{of} {state}; there is nothing to train. "
-                "Unfreeze some with requires_grad_(True), or do not call fit."
+                f"{type(module).__name__}{of} has no parameters; there is nothing to train."
+            )
+        if not player.trained:
+            raise ValueError(
+                f"all parameters of {type(module).__name__}{of} are frozen; there is nothing to "
+                "train. Unfreeze some with requires_grad_(True)."
             )
     if not players:
         raise ValueError(f"{type(module).__name__}.players() is empty; there is nothing to train.")
     if module is not model:
         players = [replace(player, loss=_compiled(player.loss)) for player in players]
     return tuple(players)
-
-
-def uncompiled(model: nn.Module) -> nn.Module:
-    """The module inside ``torch.compile(model)``, whose names and weights are the model's own."""
-    inner: Any = getattr(model, "_orig_mod", model)
-    return inner  # type: ignore[no-any-return]
 
 
 def _compiled(loss: Loss) -> Loss:

@@ -1,7 +1,5 @@
 """A weight of the rate that rises in training."""
 
-from typing import Any
-
 from vaebook._checks import check_count
 from vaebook.training.callbacks import Callback, Step
 
@@ -21,7 +19,7 @@ class WarmUp(Callback):
 
     Raises:
         ValueError: if a count is no positive integer (``hold``: at least 0); in training, if the
-            run is too short for all rises.
+            run is too short for all rises, or the model has no ``beta``.
 
     Source:
         Bowman et al. (2016), section 3.1; Fu et al. (2019) for the cycles.
@@ -42,27 +40,32 @@ class WarmUp(Callback):
             return 1.0
         return min(1.0, step % cycle / rise)
 
-    def before_step(self, step: Step) -> None:
-        """Set the weight of this step."""
-        if self._end is None:
-            self._end = float(step.model.beta)  # type: ignore[arg-type]
+    def before_training(self, step: Step) -> None:
+        """Take the model's own weight as the one that the rise ends at."""
+        if not isinstance(getattr(step.model, "beta", None), int | float):
+            raise ValueError(
+                f"WarmUp raises model.beta, and {type(step.model).__name__} has no number of that "
+                "name. Give the model one that its loss uses, or leave WarmUp out."
+            )
+        if step.steps_per_epoch is None or step.num_steps is None:
+            raise ValueError(
+                "WarmUp counts in epochs, and these data have no length; pass steps_per_epoch."
+            )
         needed = self.num_cycles * self.num_epochs + (self.num_cycles - 1) * self.hold
-        if needed >= step.num_epochs:
+        if needed * step.steps_per_epoch >= step.num_steps:
             raise ValueError(
                 f"the warm-up takes {needed} of {step.num_epochs} epochs, so hardly any is "
                 "trained at the model's own beta. Train for more epochs, or warm up for fewer."
             )
+        self._end = float(step.model.beta)  # type: ignore[arg-type]
+
+    def before_step(self, step: Step) -> None:
+        """Set the weight of this step."""
+        assert self._end is not None
+        assert step.steps_per_epoch is not None
         step.model.beta = self._end * self.share(step.step, step.steps_per_epoch)  # type: ignore[assignment]
 
     def after_training(self, step: Step) -> None:
-        """Give the model its own weight back."""
+        """Give the model its own weight back, however the run ended."""
         if self._end is not None:
             step.model.beta = self._end  # type: ignore[assignment]
-
-    def state_dict(self) -> dict[str, Any]:
-        """The weight that the rise ends at; where it stands follows from the step."""
-        return {"end": self._end}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on towards the same weight."""
-        self._end = state["end"]

@@ -29,8 +29,16 @@ class WeightAverage(Callback):
             raise ValueError(f"decay is {decay!r}; expected a share of at least 0 and below 1.")
         self.part = part
         self.decay = decay
-        self.average: nn.Module | None = None
-        self._kept: dict[str, Any] | None = None
+        self._average: nn.Module | None = None
+
+    @property
+    def average(self) -> nn.Module | None:
+        """The averaged part; none before the first run."""
+        return self._average
+
+    def before_training(self, step: Step) -> None:
+        """Begin the average anew, at the weights as they are."""
+        self._average = copy.deepcopy(self._followed(step.model)).requires_grad_(False)
 
     def before_step(self, step: Step) -> None:
         """Take in the weights of the steps so far."""
@@ -38,13 +46,10 @@ class WeightAverage(Callback):
 
     @torch.no_grad()
     def _update(self, step: Step) -> None:
+        assert self._average is not None
         followed = self._followed(step.model)
-        if self.average is None:
-            self.average = copy.deepcopy(followed).requires_grad_(False)
-            if self._kept is not None:
-                self.average.load_state_dict(self._kept)
         decay = min(self.decay, (1 + step.step) / (10 + step.step))
-        for mean, value in zip(self.average.parameters(), followed.parameters(), strict=True):
+        for mean, value in zip(self._average.parameters(), followed.parameters(), strict=True):
             mean.lerp_(value, 1 - decay)
 
     def _followed(self, model: nn.Module) -> nn.Module:
@@ -57,16 +62,18 @@ class WeightAverage(Callback):
             ) from None
 
     def after_training(self, step: Step) -> None:
-        """Put the average in the place of the weights."""
-        self._update(step)
-        assert self.average is not None
-        self._followed(step.model).load_state_dict(self.average.state_dict())
+        """Put the average in the place of the weights; after an error, that of the steps before."""
+        if step.error is None:
+            self._update(step)
+        assert self._average is not None
+        self._followed(step.model).load_state_dict(self._average.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
         """The average so far."""
-        return {"average": None if self.average is None else self.average.state_dict()}
+        assert self._average is not None
+        return {"average": self._average.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from the average of the run that is resumed."""
-        self._kept = state["average"]
-        self.average = None
+        assert self._average is not None
+        self._average.load_state_dict(state["average"])

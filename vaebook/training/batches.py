@@ -1,0 +1,235 @@
+"""Where batches come from: tensors, a torch ``Dataset``, or a ``DataLoader``."""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+
+from vaebook._random import Stream
+
+Batch = tuple[Tensor, ...]
+Data = Tensor | Sequence[Tensor] | Dataset[Any] | DataLoader[Any]
+Check = Callable[..., object]
+
+CHECKED_ROWS = 10_000  # at a time, so that no copy of large data is made
+FINGERPRINT_BYTES = 2**26  # of each tensor
+
+
+class Batches(Protocol):
+    """A source of batches; a pass goes over all of them once."""
+
+    length: int | None  # batches in a pass, if that is known
+    description: dict[str, Any]  # what tells these data from others
+
+    def one_pass(self, order: Stream, skip: int = 0) -> Iterator[Batch]:
+        """The batches of a pass, on the device, without the first ``skip``."""
+        ...
+
+
+class TensorBatches:
+    """Tensors that hold one example in each row, gathered in a new order in each pass.
+
+    They stay on the device as a whole where they take less than half of its free memory, so that
+    nothing is moved and no Python runs for an example; otherwise each batch is moved.
+    """
+
+    def __init__(
+        self,
+        tensors: Sequence[Tensor],
+        *,
+        batch_size: int,
+        drop_last: bool,
+        device: torch.device,
+        check: Check,
+        shuffle: bool = True,
+        fingerprint: bool = False,
+    ) -> None:
+        self.num_examples = len(tensors[0])
+        for start in range(0, self.num_examples, CHECKED_ROWS):
+            check(*(tensor[start : start + CHECKED_ROWS] for tensor in tensors))
+        stay = _fits(tensors, device)
+        self.tensors = tuple(tensor.to(device) if stay else tensor for tensor in tensors)
+        self.device, self.batch_size = device, batch_size
+        self.shuffle, self.drop_last = shuffle, drop_last
+        whole = self.num_examples / batch_size
+        self.length: int | None = math.floor(whole) if drop_last else math.ceil(whole)
+        if not self.length:
+            raise ValueError(
+                f"{self.num_examples} examples give no batch of {batch_size} with drop_last=True; "
+                "give more examples, or a smaller batch_size."
+            )
+        self.description = {
+            f"tensor {index}": _fingerprint(tensor) if fingerprint else tuple(tensor.shape)
+            for index, tensor in enumerate(tensors)
+        }
+
+    def one_pass(self, order: Stream, skip: int = 0) -> Iterator[Batch]:
+        """The batches of a pass, on the device, without the first ``skip``."""
+        if self.shuffle:
+            with order:
+                rows = torch.randperm(self.num_examples)
+        else:
+            rows = torch.arange(self.num_examples)
+        rows = rows.to(self.tensors[0].device)
+        for chosen in islice(rows.split(self.batch_size), skip, self.length):
+            batch = (tensor.index_select(0, chosen) for tensor in self.tensors)
+            yield tuple(tensor.to(self.device, non_blocking=True) for tensor in batch)
+
+
+class LoaderBatches:
+    """What a ``DataLoader`` gives, moved to the device.
+
+    Whatever the loader and its dataset draw (order, augmentation) comes from the stream of the
+    order, so that a resumed run meets the same batches. Values are checked in the first pass.
+    """
+
+    def __init__(self, loader: DataLoader[Any], *, device: torch.device, check: Check) -> None:
+        self.loader, self.device, self.check = loader, device, check
+        self._checked = False
+        try:
+            self.length: int | None = len(loader)
+        except TypeError:  # a stream
+            self.length = None
+        dataset = loader.dataset
+        self.description = {
+            "dataset": type(dataset).__name__,
+            "batches": self.length,
+            "loader batch_size": loader.batch_size,
+        }
+
+    def one_pass(self, order: Stream, skip: int = 0) -> Iterator[Batch]:
+        """The batches of a pass, on the device, without the first ``skip``."""
+        with order:
+            iterator = iter(self.loader)
+        for index in range(10**18):
+            with order:
+                given = next(iterator, None)
+            if given is None:
+                break
+            if index < skip:
+                continue
+            batch = as_batch(given)
+            if not self._checked:
+                self.check(*batch)
+            yield tuple(tensor.to(self.device, non_blocking=True) for tensor in batch)
+        self._checked = True
+
+
+def as_batches(
+    data: Data,
+    *,
+    batch_size: int | None,
+    drop_last: bool,
+    device: torch.device,
+    check: Check,
+    shuffle: bool = True,
+    fingerprint: bool = False,
+    name: str = "data",
+) -> Batches:
+    """The batches of whatever ``fit`` is given.
+
+    Args:
+        data: see :func:`vaebook.training.fit`.
+        batch_size: examples in a batch; ``None`` is 128.
+        drop_last: leave out a last batch that is smaller.
+        device: where batches are wanted.
+        check: raises an error for a batch that cannot be used; called once for all data.
+        shuffle: a new order in each pass, for data that are no ``DataLoader``.
+        fingerprint: describe tensors by their values instead of their shapes.
+        name: how messages call the data.
+
+    Raises:
+        ValueError: if the data are of another kind, hold no example, or hold tensors of different
+            lengths; if a setting is given that a ``DataLoader`` already has.
+    """
+    if isinstance(data, DataLoader):
+        for setting, given in (("batch_size", batch_size is not None), ("drop_last", drop_last)):
+            if given:
+                raise ValueError(
+                    f"{setting} is given beside a DataLoader, which has its own; set it in the "
+                    f"DataLoader({setting}=…) and leave it out here."
+                )
+        return LoaderBatches(data, device=device, check=check)
+    batch_size = 128 if batch_size is None else batch_size
+    if isinstance(data, TensorDataset):
+        data = data.tensors
+    if isinstance(data, Tensor):
+        data = (data,)
+    if isinstance(data, Dataset):
+        stream = isinstance(data, IterableDataset)
+        if not stream and not len(data):  # type: ignore[arg-type]
+            raise ValueError(f"{name} is empty; give at least one example.")
+        loader: DataLoader[Any] = DataLoader(
+            data, batch_size, shuffle=shuffle and not stream, drop_last=drop_last
+        )
+        return LoaderBatches(loader, device=device, check=check)
+    if not isinstance(data, Sequence) or not all(isinstance(item, Tensor) for item in data):
+        given = type(data).__name__
+        if isinstance(data, list | tuple):
+            given = f"a {given} of {sorted({type(item).__name__ for item in data})}"
+        raise ValueError(
+            f"{name} is {given}; expected a tensor, a tuple of tensors, a torch Dataset or a "
+            "DataLoader. Convert arrays with torch.as_tensor."
+        )
+    lengths = {len(tensor) if tensor.ndim else 0 for tensor in data}
+    if lengths == {0} or not data:
+        raise ValueError(f"{name} is empty; give at least one example.")
+    if len(lengths) > 1:
+        shapes = [tuple(tensor.shape) for tensor in data]
+        raise ValueError(
+            f"{name} holds tensors of shapes {shapes}; expected one row for each example in each."
+        )
+    try:
+        return TensorBatches(
+            data,
+            batch_size=batch_size,
+            drop_last=drop_last,
+            device=device,
+            check=check,
+            shuffle=shuffle,
+            fingerprint=fingerprint,
+        )
+    except ValueError as error:
+        if name == "data":
+            raise
+        raise ValueError(f"{name}: {error}") from None
+
+
+def as_batch(given: Any) -> Batch:
+    """What a loader gave, as a tuple of tensors.
+
+    Raises:
+        ValueError: if it is something else.
+    """
+    items = (given,) if isinstance(given, Tensor) else given
+    if not isinstance(items, list | tuple) or not all(isinstance(item, Tensor) for item in items):
+        kind = type(given).__name__
+        if isinstance(items, list | tuple):
+            kind = f"{kind} of {[type(item).__name__ for item in items]}"
+        raise ValueError(
+            f"the DataLoader gave a {kind}; expected a tensor or a tuple of tensors, which is "
+            "handed to loss(*batch). Pass a collate_fn that returns one."
+        )
+    return tuple(items)
+
+
+def _fits(tensors: Sequence[Tensor], device: torch.device) -> bool:
+    if device.type != "cuda":
+        return True
+    needed = sum(t.numel() * t.element_size() for t in tensors if t.device != device)
+    free, _ = torch.cuda.mem_get_info(device)
+    return needed < free / 2
+
+
+def _fingerprint(tensor: Tensor) -> str:
+    """Shape, type and a hash of the rows, or of evenly spaced ones where there are too many."""
+    row_bytes = max(1, tensor[:1].numel() * tensor.element_size())
+    every = max(1, len(tensor) * row_bytes // FINGERPRINT_BYTES)
+    rows = tensor[::every].detach().cpu().contiguous()
+    digest = hashlib.sha256(rows.reshape(-1).view(torch.uint8).numpy().data).hexdigest()
+    return f"{tuple(tensor.shape)} {tensor.dtype} {digest[:16]}"

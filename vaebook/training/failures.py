@@ -1,0 +1,102 @@
+"""What went wrong in training, said so that it can be mended."""
+
+import inspect
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vaebook.training.players import Player
+
+
+def bad_parameter(model: nn.Module) -> str | None:
+    """The name of the first parameter that holds a NaN or an infinity; one look at the device."""
+    parameters = [(name, p.detach()) for name, p in model.named_parameters() if p.numel()]
+    norms = torch._foreach_norm([parameter for _, parameter in parameters])
+    if all(bool(ok) for ok in torch.stack(norms).isfinite().tolist()):
+        return None
+    for name, parameter in parameters:
+        if not bool(parameter.isfinite().all()):
+            return name
+    return None  # finite all the same: a norm overflowed
+
+
+def bad_loss(
+    model: nn.Module, player: Player, value: float, epoch: int, step: int, batch: Any
+) -> ValueError:
+    """The error for a loss that is NaN or infinite, with the term and the parameter if found."""
+    found = []
+    parameter = bad_parameter(model)
+    if parameter is not None:
+        found.append(f"the parameter {parameter} holds NaN or infinity after the step before")
+    elif batch is not None:
+        found += [f"its {name} is {value:g}" for name, value in _bad_terms(model, batch)]
+    what = f" ({'; '.join(found)})" if found else ""
+    return ValueError(
+        f"the {player.column} became {value} in epoch {epoch}, step {step}{what}. Lower lr, set "
+        "max_grad_norm, and look at exp(log_var) and at the range of the data; a checkpoint "
+        "written before is still good."
+    )
+
+
+def bad_weights(name: str, epoch: int, step: int) -> ValueError:
+    """The error for a weight that became NaN while the losses were finite."""
+    return ValueError(
+        f"the parameter {name} became NaN or infinite by step {step} of epoch {epoch}, although "
+        "all losses were finite: its gradient is not. Look for a square root or a norm at 0 in "
+        "the loss, and for exp of something large; nothing was written, and a checkpoint written "
+        "before is still good."
+    )
+
+
+def check_signature(model: nn.Module, player: Player, batch: tuple[Tensor, ...]) -> None:
+    """Raise a ``ValueError`` if the loss does not take as many tensors as a batch holds."""
+    try:
+        signature = inspect.signature(player.loss)
+    except (TypeError, ValueError):  # a builtin, or compiled: torch will say
+        return
+    try:
+        signature.bind(*batch)
+    except TypeError as error:
+        raise ValueError(
+            f"a batch holds {len(batch)} tensors of shapes {[tuple(t.shape) for t in batch]}, and "
+            f"the {player.column} of {type(model).__name__} is called as {signature} ({error}). "
+            "Give the data that it takes; to leave labels out, pass the images alone, or a "
+            "DataLoader whose collate_fn drops them."
+        ) from None
+
+
+def check_losses(model: nn.Module, losses: Any, batch: tuple[Tensor, ...]) -> None:
+    """Raise a ``ValueError`` unless ``losses`` holds one value for each example of the batch."""
+    num = len(batch[0])
+    if not isinstance(losses, Tensor) or losses.shape != (num,):
+        given = tuple(losses.shape) if isinstance(losses, Tensor) else type(losses).__name__
+        raise ValueError(
+            f"{type(model).__name__}: the loss has shape {given} for {num} examples; expected "
+            f"({num},), one value for each. Leave the mean to fit."
+        )
+
+
+def explain(error: BaseException, batch: tuple[Tensor, ...] | None) -> None:
+    """Add to an error of torch what helps."""
+    if batch is not None and len(batch[0]) == 1 and "more than 1 value per channel" in str(error):
+        error.add_note(
+            "The last batch holds a single example, which batch normalisation cannot take. Pass "
+            "drop_last=True, or another batch_size."
+        )
+
+
+def _bad_terms(model: nn.Module, batch: tuple[Tensor, ...]) -> list[tuple[str, float]]:
+    """The terms of the model's ELBO on the batch that are not finite; none if it has no ELBO."""
+    elbo = getattr(model, "elbo", None)
+    if not callable(elbo):
+        return []
+    try:
+        with torch.no_grad():
+            terms = elbo(*batch)
+        named = terms._asdict().items()
+    except Exception:  # the model has trouble enough: the first error is the one to report
+        return []
+    values = [(name, float(value.mean())) for name, value in named if isinstance(value, Tensor)]
+    return [(name, value) for name, value in values if not math.isfinite(value)]

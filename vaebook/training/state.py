@@ -1,0 +1,404 @@
+"""What a training run is: everything that a checkpoint holds, in one object."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from vaebook._random import Stream
+from vaebook.training.batches import Batch, Batches
+from vaebook.training.callbacks import Callback, Step
+from vaebook.training.checkpoint import fill, load_run, save_run
+from vaebook.training.description import differences
+from vaebook.training.failures import (
+    bad_loss,
+    bad_parameter,
+    bad_weights,
+    check_signature,
+    explain,
+)
+from vaebook.training.history import History
+from vaebook.training.losses import EpochLosses
+from vaebook.training.players import Player
+
+RUN_KEYS = {
+    "model",
+    "optimizers",
+    "schedulers",
+    "callbacks",
+    "history",
+    "streams",
+    "position",
+    "settings",
+}
+
+
+class Run:
+    """A run of ``fit``: model, optimisers, data, random numbers, callbacks, and where it stands.
+
+    Args:
+        model: what is trained.
+        players: its players.
+        optimizers: one for each player.
+        schedulers: one for each player, or none.
+        batches: the training data.
+        callbacks: hooks, called in their order.
+        seed: of the order of the data, of the model's noise and of the callbacks' noise, each of
+            which is a stream of its own.
+        num_epochs, num_steps: how long; the one that is not given is ``None``.
+        steps_per_epoch: steps after which an epoch ends; by default one pass over the data.
+        settings: what a resumed run must share with the run that it goes on with.
+        checkpoint: file that holds the state, if any.
+        checkpoint_every: steps between two of its versions; by default one after each epoch.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        players: Sequence[Player],
+        optimizers: Sequence[Optimizer],
+        schedulers: Sequence[LRScheduler],
+        batches: Batches,
+        *,
+        callbacks: Sequence[Callback] = (),
+        seed: int = 0,
+        num_epochs: int | None = None,
+        num_steps: int | None = None,
+        steps_per_epoch: int | None = None,
+        settings: Mapping[str, Any],
+        checkpoint: Path | None = None,
+        checkpoint_every: int | None = None,
+    ) -> None:
+        self.model, self.players, self.batches = model, players, batches
+        self.optimizers, self.schedulers, self.callbacks = optimizers, schedulers, callbacks
+        self.device = players[0].parameters[0].device
+        self.num_epochs, self.num_steps = num_epochs, num_steps
+        self.epoch_length = steps_per_epoch
+        self.settings = dict(settings)
+        self.checkpoint, self.checkpoint_every = checkpoint, checkpoint_every
+
+        self.history = History()
+        self.epoch, self.step = 0, 0  # epochs and steps behind us
+        self.stopped: str | None = None  # why a callback ended the run
+        self.noise, self.order = Stream(seed, self.device), Stream(seed, self.device)
+        self.callback_noise = Stream(seed ^ 0x5EED, self.device)
+        self._new_epoch()
+        self._pass: Iterator[Batch] | None = None  # over the data
+        self._pass_start: dict[str, Any] = {}  # where the order stood when it began
+        self._taken = 0  # batches of it
+        self._batch: Batch | None = None  # the last one
+        self._started: list[Callback] = []
+        self.watches_steps = [
+            type(callback).__name__
+            for callback in callbacks
+            if type(callback).before_step is not Callback.before_step
+        ]
+
+    # --- from start to end ----------------------------------------------------------------------
+
+    @contextmanager
+    def underway(self, *, resume: bool) -> Iterator[None]:
+        """The run owns torch's generators, the model trains, and callbacks have their start.
+
+        However the block ends, callbacks have their end, and the model is in evaluation mode. An
+        error carries the history.
+        """
+        ended_by: BaseException | None = None
+        with self.noise:
+            self.model.train()
+            try:
+                self._start_callbacks()
+                if resume and self.checkpoint is not None and self.checkpoint.is_file():
+                    self.load_state_dict(load_run(self.checkpoint, RUN_KEYS))
+                yield
+            except BaseException as error:
+                ended_by = error
+                explain(error, self._batch)
+                error.history = self.history  # type: ignore[attr-defined]
+                if self.step:
+                    error.add_note(
+                        f"Training ended after {self.step} steps, in epoch {self.epoch}. This "
+                        "error has the history so far (at a prompt: sys.last_value.history)."
+                    )
+                raise
+            finally:
+                self.model.eval()
+                self._end_callbacks(ended_by)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are done, or a callback stopped the run."""
+        if self.stopped is not None:
+            return True
+        if self.num_steps is not None:
+            return self.step >= self.num_steps
+        return self.num_epochs is not None and self.epoch >= self.num_epochs
+
+    @property
+    def total_steps(self) -> int | None:
+        """Steps of the whole run, if that is known."""
+        length = self.epoch_length or self.batches.length
+        if self.num_steps is not None or length is None or self.num_epochs is None:
+            return self.num_steps
+        return self.num_epochs * length
+
+    # --- batches --------------------------------------------------------------------------------
+
+    def rest_of_epoch(self) -> Iterator[Batch]:
+        """The batches that are left of the epoch."""
+        while not self._epoch_is_full():
+            batch = self._next_batch()
+            if batch is None and self.epoch_length is not None and self._taken:
+                batch = self._next_batch()  # of a new pass
+            if batch is None:
+                break
+            if not self.step:
+                for player in self.players:
+                    check_signature(self.model, player, batch)
+            self._before_step()
+            self._batch = batch
+            yield batch
+        if not self._epoch_steps:
+            raise ValueError("the data gave no batch; give at least one.")
+
+    def _epoch_is_full(self) -> bool:
+        if self.stopped is not None or (self.num_steps is not None and self.step >= self.num_steps):
+            return True
+        return self._epoch_steps == (self.epoch_length or self.batches.length)
+
+    def _next_batch(self) -> Batch | None:
+        if self._pass is None:
+            self._pass_start, self._taken = self.order.state_dict(), 0
+            self._pass = self.batches.one_pass(self.order)
+        batch = next(self._pass, None)
+        if batch is None:
+            self._pass = None
+        else:
+            self._taken += 1
+        return batch
+
+    # --- steps and epochs -----------------------------------------------------------------------
+
+    def _new_epoch(self) -> None:
+        self.losses = EpochLosses(len(self.players), self.device)
+        self._epoch_steps, self._seconds = 0, 0.0
+        self._clock = time.perf_counter()
+
+    def _before_step(self) -> None:
+        if self.watches_steps:
+            step = self._here(self.epoch)
+            with self.callback_noise:
+                for callback in self.callbacks:
+                    callback.before_step(step)
+
+    def after_step(self, means: Sequence[Tensor] | Tensor, batch: Batch) -> None:
+        """Take in a step's mean loss of each player; let the rates move, and write what is due."""
+        self._epoch_steps += 1
+        self.step += 1
+        try:
+            self.losses.add(means, len(batch[0]))
+        except FloatingPointError as error:
+            raise self._bad_loss(error, batch) from None
+        for scheduler in self.schedulers:
+            if not isinstance(scheduler, ReduceLROnPlateau):
+                scheduler.step()
+        if self.checkpoint_every is not None and self.step % self.checkpoint_every == 0:
+            self._check_weights()
+            self.save()
+
+    def end_epoch(self, validation_losses: Mapping[str, float]) -> dict[str, float]:
+        """Close the epoch: its row of the history, the callbacks' look at it, the checkpoint."""
+        row: dict[str, float] = {"epoch": float(self.epoch)}
+        for player, mean in zip(self.players, self.losses.means(), strict=True):
+            row[player.column] = mean
+        row["seconds"] = self._seconds
+        row |= validation_losses
+        columns = getattr(self.model, "epoch_columns", None)
+        if callable(columns):
+            row |= columns()
+        step = self._here(self.epoch)
+        if self.callbacks:
+            with self.callback_noise:
+                for callback in self.callbacks:
+                    new = callback.after_epoch(step, row) or {}
+                    row.update({name: float(value) for name, value in new.items()})
+        for player, scheduler in zip(self.players, self.schedulers, strict=False):
+            if isinstance(scheduler, ReduceLROnPlateau):
+                scheduler.step(row.get(f"validation_{player.column}", row[player.column]))
+        self.history.rows.append(row)
+        if self.epoch_length is None:
+            self._pass = None
+        self.epoch += 1
+        self._new_epoch()
+        if self.checkpoint is not None and (self.checkpoint_every is None or self.finished):
+            self.save()
+        self._clock = time.perf_counter()
+        return row
+
+    def settle(self) -> None:
+        """Wait for the epoch's steps, and see that losses and weights are numbers."""
+        try:
+            self.losses.collect()
+        except FloatingPointError as error:
+            raise self._bad_loss(error, None) from None
+        self._check_weights()
+        self._seconds += time.perf_counter() - self._clock
+
+    def _check_weights(self) -> None:
+        name = bad_parameter(self.model)
+        if name is not None:
+            self.losses.collect()
+            raise bad_weights(name, self.epoch, self._epoch_steps - 1)
+
+    def _bad_loss(self, error: FloatingPointError, batch: Batch | None) -> ValueError:
+        step, player, value = error.args
+        return bad_loss(self.model, self.players[player], value, self.epoch, step, batch)
+
+    # --- callbacks ------------------------------------------------------------------------------
+
+    def _here(self, epoch: int, error: BaseException | None = None) -> Step:
+        length = self.epoch_length or self.batches.length
+        return Step(self.model, epoch, self.step, length, self.total_steps, error, self._stop)
+
+    def _stop(self, reason: str) -> None:
+        self.stopped = reason
+
+    def _start_callbacks(self) -> None:
+        with self.callback_noise:
+            for callback in self.callbacks:
+                callback.before_training(self._here(self.epoch))
+                self._started.append(callback)
+        self.settings["callbacks"] = [
+            {"callback": type(callback).__name__, **callback.settings()}
+            for callback in self.callbacks
+        ]
+
+    def _end_callbacks(self, ended_by: BaseException | None) -> None:
+        epoch = self.epoch if self._epoch_steps else self.epoch - 1
+        failures: list[Exception] = []
+        with self.callback_noise:
+            for callback in self._started:
+                try:
+                    callback.after_training(self._here(epoch, ended_by))
+                except Exception as failure:  # the others must have their end as well
+                    failures.append(failure)
+        for failure in failures:
+            if ended_by is None:
+                raise failure
+            ended_by.add_note(f"A callback failed at the end, too: {failure!r}")
+
+    # --- checkpoints ----------------------------------------------------------------------------
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        assert self.checkpoint is not None
+        save_run(self.checkpoint, self.state_dict())
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the rest of the run depends on, as tensors and plain values."""
+        self.losses.collect()
+        seconds = self._seconds + (time.perf_counter() - self._clock if self._epoch_steps else 0)
+        return {
+            "model": self.model.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
+            "callbacks": [callback.state_dict() for callback in self.callbacks],
+            "history": self.history.rows,
+            "streams": {
+                "noise": self.noise.state_dict(),
+                "order": self.order.state_dict(),
+                "callbacks": self.callback_noise.state_dict(),
+            },
+            "position": {
+                "epoch": self.epoch,
+                "step": self.step,
+                "epoch_steps": self._epoch_steps,
+                "seconds": seconds,
+                "losses": self.losses.state_dict(),
+                "pass_start": self._pass_start if self._pass is not None else None,
+                "taken": self._taken,
+                "stopped": self.stopped,
+            },
+            "settings": self.settings,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from where :meth:`state_dict` was.
+
+        Raises:
+            ValueError: naming what differs, if it is the state of another run; nothing is changed
+                then.
+        """
+        position = state["position"]
+        _check_settings(str(self.checkpoint), state["settings"], self.settings)
+        for name, done, wanted in (
+            ("epochs", position["epoch"], self.num_epochs),
+            ("steps", position["step"], self.num_steps),
+        ):
+            if wanted is not None and done > wanted:
+                raise ValueError(
+                    f"{self.checkpoint} holds {done} {name}, more than num_{name} = {wanted}. "
+                    "Ask for as many or more, or pass resume=False to start again."
+                )
+        fill(self.model, state["model"], str(self.checkpoint))
+        for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
+            _load_optimizer(optimizer, kept)
+        for scheduler, kept in zip(self.schedulers, state["schedulers"], strict=True):
+            scheduler.load_state_dict(kept)
+        for callback, kept in zip(self.callbacks, state["callbacks"], strict=True):
+            callback.load_state_dict(kept)
+        self.history.rows = list(state["history"])
+        self.epoch, self.step = position["epoch"], position["step"]
+        self.stopped = position["stopped"]
+        self._new_epoch()
+        self._epoch_steps, self._seconds = position["epoch_steps"], position["seconds"]
+        self.losses.load_state_dict(position["losses"])
+        self.noise.load_state_dict(state["streams"]["noise"])
+        self.callback_noise.load_state_dict(state["streams"]["callbacks"])
+        if position["pass_start"] is None:
+            self.order.load_state_dict(state["streams"]["order"])
+        else:  # in the middle of a pass: begin it again, and leave out what is done
+            self._pass_start, self._taken = position["pass_start"], position["taken"]
+            self.order.load_state_dict(self._pass_start)
+            self._pass = self.batches.one_pass(self.order, skip=self._taken)
+
+
+def _load_optimizer(optimizer: Optimizer, state: dict[str, Any]) -> None:
+    """Load a state that may come from another device: how the step is computed stays as it is."""
+    own = [dict(group) for group in optimizer.param_groups]
+    optimizer.load_state_dict(state)
+    for group, before in zip(optimizer.param_groups, own, strict=True):
+        for name in ("fused", "foreach", "capturable"):
+            if name in before:
+                group[name] = before[name]
+        lr = float(group["lr"])
+        group["lr"] = before["lr"].fill_(lr) if isinstance(before["lr"], Tensor) else lr
+
+
+def _check_settings(path: str, stored: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    different = differences(_flat(stored), _flat(given))
+    if different:
+        more = f" and {len(different) - 6} more" if len(different) > 6 else ""
+        raise ValueError(
+            f"{path} was made with other settings: {', '.join(different[:6])}{more}. "
+            "Use the same ones to resume, or pass resume=False to start again."
+        )
+
+
+def _flat(settings: Any, name: str = "") -> dict[str, Any]:
+    """Nested settings as one level, with dotted names."""
+    if isinstance(settings, Mapping):
+        items: Sequence[tuple[Any, Any]] = list(settings.items())
+    elif isinstance(settings, list | tuple) and any(isinstance(i, Mapping) for i in settings):
+        items = list(enumerate(settings))
+    else:
+        return {name: settings}
+    flat: dict[str, Any] = {}
+    for key, value in items:
+        flat |= _flat(value, f"{name}.{key}" if name else str(key))
+    return flat
