@@ -25,7 +25,7 @@ from tqdm import tqdm
 import vaebook
 from vaebook._checks import check_count
 from vaebook.experiments._unfinished import Unfinished
-from vaebook.training.checkpoint import write_atomically
+from vaebook.training.files import write_atomically
 
 # What an experiment may hand over of seed 0, as arguments of its run.
 KEPT = ("pictures", "weights")

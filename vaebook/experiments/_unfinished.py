@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 import vaebook
-from vaebook.training.checkpoint import write_atomically
+from vaebook.training.files import write_atomically
 
 
 def fingerprint(experiment: ModuleType) -> str:

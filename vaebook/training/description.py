@@ -1,0 +1,191 @@
+"""What a model is, apart from what it has learned: to name how two models differ."""
+
+import dataclasses
+import functools
+import hashlib
+import math
+import re
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+from torch.distributions.utils import lazy_property
+
+Plain = bool | int | float | str | tuple | None
+MODULE_ATTRIBUTES = {*vars(nn.Module()), "_compiled_call_impl"}
+MAX_NUMBERS = 8  # a longer tensor is described by its hash
+MAX_DEPTH = 6
+
+
+def description(model: nn.Module, *, tensors: bool = True) -> dict[str, Plain]:
+    """The settings of ``model``, as flat names with plain values.
+
+    For every part: its class, its attributes (numbers, strings, functions, the fields of plans),
+    what it was built with, fixed distributions with their tensors, buffers that are not saved; long
+    tensors by a hash. Left out are parameters, saved buffers and the training mode.
+
+    Args:
+        model: any module.
+        tensors: take in the tensors that a part holds itself, such as buffers that are not saved;
+            some count what happens in training.
+    """
+    model = plain_module(model)
+    parts = dict(model.named_modules())
+    known = {id(part) for part in parts.values()}
+    described: dict[str, Plain] = {}
+    for name, part in parts.items():
+        if not hasattr(part, "_orig_mod"):
+            described.update(_describe_module(plain_name(name), part, known, tensors))
+    return described
+
+
+def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """How two descriptions differ, one line for each name: ``"beta 1.0 then, 4.0 now"``."""
+    names = [*now, *(name for name in then if name not in now)]
+    return [
+        f"{name} {_shown(then, name)} then, {_shown(now, name)} now"
+        for name in names
+        if name not in then or name not in now or _listed(then[name]) != _listed(now[name])
+    ]
+
+
+def plain_module(model: nn.Module) -> nn.Module:
+    """What ``torch.compile`` was given, or ``model`` itself."""
+    inner = getattr(model, "_orig_mod", model)
+    return inner if isinstance(inner, nn.Module) else model
+
+
+def plain_name(name: str) -> str:
+    """The name of a parameter or a part as it was before ``torch.compile``."""
+    return re.sub(r"(?<![^.])_orig_mod(\.|$)", "", name).removesuffix(".")
+
+
+def _shown(values: Mapping[str, Any], name: str) -> str:
+    return repr(values[name]) if name in values else "absent"
+
+
+def _listed(value: Any) -> Any:
+    """Tuples as lists, as they come out of JSON."""
+    return [_listed(entry) for entry in value] if isinstance(value, tuple | list) else value
+
+
+def _join(name: str, key: object) -> str:
+    return f"{name}.{key}" if name else str(key)
+
+
+def _describe_module(
+    name: str, module: nn.Module, known: set[int], tensors: bool
+) -> Iterator[tuple[str, Plain]]:
+    yield _join(name, "class"), type(module).__name__
+    for key, value in vars(module).items():
+        if key == "configuration":  # what it was built with
+            for argument, given in value.items():
+                if not isinstance(given, Tensor):  # where training started
+                    yield from _describe(_join(name, f"{key}.{argument}"), given, known, 0)
+        elif key not in MODULE_ATTRIBUTES and (tensors or not isinstance(value, Tensor)):
+            yield from _describe(_join(name, key), value, known, 0)
+    if tensors:
+        for key in sorted(module._non_persistent_buffers_set):
+            yield from _describe(_join(name, key), module._buffers[key], known, 0)
+
+
+def _describe(name: str, value: Any, known: set[int], depth: int) -> Iterator[tuple[str, Plain]]:
+    """The entries for one value, whatever it is."""
+    if isinstance(value, nn.Module):
+        if id(value) not in known:
+            known.add(id(value))
+            for inner, part in description(value).items():
+                yield _join(name, inner), part
+    elif isinstance(value, Tensor | np.ndarray):
+        if not (isinstance(value, Tensor) and value.requires_grad):
+            yield name, _digest(torch.as_tensor(value))
+    elif (plain := _plain(value)) is not NotImplemented:
+        yield name, plain
+    elif depth == MAX_DEPTH:
+        yield name, type(value).__name__
+    elif isinstance(value, Mapping):
+        for key, entry in value.items():
+            yield from _describe(_join(name, key), entry, known, depth + 1)
+    elif isinstance(value, list | tuple):
+        for index, entry in enumerate(value):
+            yield from _describe(_join(name, index), entry, known, depth + 1)
+    elif isinstance(value, functools.partial):
+        parts = {"function": value.func, "arguments": value.args, "keywords": value.keywords}
+        yield from _describe(name, parts, known, depth + 1)
+    elif callable(value) and hasattr(value, "__qualname__"):
+        yield name, _function(value)
+    else:
+        yield _join(name, "class"), type(value).__name__
+        for key, entry in _fields(value).items():
+            yield from _describe(_join(name, key), entry, known, depth + 1)
+
+
+def _plain(value: Any) -> Any:
+    """``value`` in Python's own types, or ``NotImplemented`` if it has none."""
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, Enum | torch.dtype | torch.device | complex | bytes | slice | range):
+        return str(value)
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real):
+        number = float(value)
+        return number if math.isfinite(number) else str(number)  # NaN differs from itself
+    if isinstance(value, set | frozenset):
+        return tuple(sorted(str(entry) for entry in value))
+    if isinstance(value, list | tuple):
+        entries = tuple(_plain(entry) for entry in value)
+        return NotImplemented if NotImplemented in entries else entries
+    return NotImplemented
+
+
+def _digest(tensor: Tensor) -> str:
+    """A short tensor's numbers; a long one's type, shape and hash."""
+    kind = f"{str(tensor.dtype).removeprefix('torch.')}{list(tensor.shape)}"
+    if tensor.is_meta:
+        return kind
+    tensor = tensor.detach().cpu().contiguous()
+    if tensor.numel() <= MAX_NUMBERS:
+        return f"{kind} {tensor.reshape(-1).tolist()}"
+    content = tensor.reshape(-1).view(torch.uint8).numpy().tobytes()
+    return f"{kind} {hashlib.sha256(content).hexdigest()[:16]}"
+
+
+def _function(value: Any) -> str:
+    """A function's name; a lambda's with the names and numbers in it."""
+    name = f"{value.__module__}.{value.__qualname__}"
+    code = getattr(value, "__code__", None)
+    if code is None or "<lambda>" not in name:
+        return name
+    constants = tuple(repr(part) for part in code.co_consts if _plain(part) is not NotImplemented)
+    return f"{name} {(*code.co_names, *constants)}"
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """What an object holds, without what it has only worked out for later."""
+    if dataclasses.is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    fields = {
+        key: entry
+        for key, entry in getattr(value, "__dict__", {}).items()
+        if not key.startswith("_cache") and key not in ("_validate_args", "_inv")
+    }
+    if not isinstance(value, Distribution):
+        return fields
+    lazy = {
+        key for parent in type(value).__mro__ for key in vars(parent)
+        if isinstance(vars(parent)[key], lazy_property)
+    }  # fmt: skip
+    shapes = {"_batch_shape", "_event_shape"}  # the tensors tell them
+    kept = {key: entry for key, entry in fields.items() if key not in lazy | shapes}
+    if not any(isinstance(entry, Tensor) for entry in kept.values()):
+        # all it has is lazy: the first parameter, whichever of them was given
+        kept.update(
+            {key: getattr(value, key) for key in [*value.arg_constraints][:1] if key in lazy}
+        )
+    return kept
