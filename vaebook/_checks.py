@@ -1,14 +1,45 @@
-"""Checks of what users hand in: an error says what was given, what was expected, what to do."""
+"""Checks of what users hand in: an error says what was given, what was expected, what to do.
+
+Types, shapes and dtypes cost nothing to check. Looking at the *values* of a tensor makes a
+processor wait for its accelerator, so inside :func:`already_checked`, and in what ``torch.compile``
+or ``torch.export`` traces, values are taken on trust.
+"""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from numbers import Integral
 
 import torch
 from torch import Tensor
 
+_already_checked: ContextVar[bool] = ContextVar("already_checked", default=False)
+COLOURS = (1, 3, 4)  # channels of grey pictures, of colour, and of colour with transparency
+
+
+@contextmanager
+def already_checked() -> Iterator[None]:
+    """Within the block, values are not looked at again: somebody has checked all the data once.
+
+    It holds for the thread that entered it. Shapes, types and settings are checked all the same.
+    """
+    token = _already_checked.set(True)
+    try:
+        yield
+    finally:
+        _already_checked.reset(token)
+
+
+def values_are_checked() -> bool:
+    """Whether the values of tensors must not be looked at now."""
+    return torch.compiler.is_compiling() or _already_checked.get()
+
 
 def check_finite(name: str, value: Tensor) -> None:
     """Raise a ``ValueError`` if ``value`` holds a NaN or an infinity."""
+    if values_are_checked():
+        return
     finite = torch.isfinite(value)
     if not finite.all():
         bad = int((~finite).sum())
@@ -43,6 +74,7 @@ def check_images(
             f"{name} has shape {tuple(images.shape)}; expected four dimensions [n, c, h, w]. "
             "Add a batch dimension with images[None] or a channel with images[:, None]."
         )
+    _check_order(images, image_shape, name)
     if not images.is_floating_point():
         raise ValueError(
             f"{name} has dtype {images.dtype}; expected floats in [0, 1]. "
@@ -60,6 +92,8 @@ def check_images(
         )
     if images.numel() == 0:
         raise ValueError(f"{name} is empty (shape {tuple(images.shape)}); give at least one image.")
+    if values_are_checked():
+        return
     low, high = images.detach().aminmax()
     # One comparison for range and NaN: a NaN makes it false.
     if not (low >= 0.0 and high <= 1.0):
@@ -68,6 +102,24 @@ def check_images(
             f"{name} lies in [{low.item():.3g}, {high.item():.3g}]; expected values in [0, 1]. "
             "Divide bytes by 255, and undo any standardisation."
         )
+
+
+def _check_order(images: Tensor, image_shape: tuple[int, int, int] | None, name: str) -> None:
+    """Refuse pictures whose channels come last, where that is beyond doubt."""
+    channels, height, width = images.shape[1:]
+    turned = (width, channels, height)
+    if channels_last((channels, height, width)) or (
+        image_shape is not None and turned == tuple(image_shape) != tuple(images.shape[1:])
+    ):
+        raise ValueError(
+            f"{name} has shape {tuple(images.shape)}, with its channels at the end; expected "
+            f"[n, c, h, w]. Turn them round with {name}.permute(0, 3, 1, 2)."
+        )
+
+
+def channels_last(shape: tuple[int, int, int]) -> bool:
+    """Whether ``shape`` is surely (height, width, channels)."""
+    return shape[2] in COLOURS and min(shape[:2]) > max(COLOURS)
 
 
 def check_codes(codes: Tensor, latent_dim: int, *, name: str = "codes") -> None:

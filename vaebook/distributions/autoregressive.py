@@ -129,3 +129,7 @@ class AutoregressiveLikelihood(Likelihood):
     def forward(self, output: Float[Tensor, "*batch c h w"]) -> AutoregressiveImage:
         """Images around ``output``, each pixel given the ones before it."""
         return AutoregressiveImage(output, self.pixels, self.context)
+
+    def check(self, images: Float[Tensor, "*batch c h w"]) -> None:
+        """Raise a ``ValueError`` on what a single pixel's likelihood cannot give."""
+        self.pixels.check(images)

@@ -6,11 +6,11 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent, Normal
+from torch.distributions import Distribution, Normal
 
 from vaebook._checks import check_images, check_positive, check_same_shape
 from vaebook.distributions.continuous_bernoulli import ContinuousBernoulli
-from vaebook.distributions.likelihoods import IMAGE_DIMS, Likelihood
+from vaebook.distributions.likelihoods import IMAGE_DIMS, IndependentPixels, Likelihood
 
 
 class ContinuousBernoulliLikelihood(Likelihood):
@@ -31,10 +31,10 @@ class ContinuousBernoulliLikelihood(Likelihood):
         Loaiza-Ganem & Cunningham (2019); the constant is chapter 07's.
     """
 
-    def forward(self, output: Float[Tensor, "*batch c h w"]) -> Independent:
+    def forward(self, output: Float[Tensor, "*batch c h w"]) -> IndependentPixels:
         """Continuous Bernoulli pixels with logits ``output``."""
         base = ContinuousBernoulli(logits=output)
-        return Independent(base, 3, validate_args=False)
+        return IndependentPixels(base, 3, validate_args=False)
 
 
 class PixelGaussianLikelihood(Likelihood):
@@ -65,7 +65,7 @@ class PixelGaussianLikelihood(Likelihood):
         start = torch.full(tuple(image_shape), math.log(initial_sigma))
         self.log_sigma = nn.Parameter(start)
 
-    def forward(self, output: Float[Tensor, "*batch c h w"]) -> Independent:
+    def forward(self, output: Float[Tensor, "*batch c h w"]) -> IndependentPixels:
         """Gaussian pixels around ``sigmoid(output)``."""
         log_sigma = self.log_sigma.clamp(min=math.log(self.floor))
         return _gaussian_pixels(torch.sigmoid(output), log_sigma.exp())
@@ -92,7 +92,7 @@ class PredictedGaussianLikelihood(Likelihood):
         _check_floor(initial_sigma, floor)
         self.initial_sigma, self.floor = initial_sigma, floor
 
-    def forward(self, output: Float[Tensor, "*batch c2 h w"]) -> Independent:
+    def forward(self, output: Float[Tensor, "*batch c2 h w"]) -> IndependentPixels:
         """Gaussian pixels around the sigmoid of the first half of the channels."""
         logits, spread = output.chunk(2, dim=-3)
         sigma = self.initial_sigma * torch.exp(spread)
@@ -109,9 +109,9 @@ def _check_floor(initial_sigma: float, floor: float) -> None:
         )
 
 
-def _gaussian_pixels(mean: Tensor, sigma: Tensor) -> Independent:
+def _gaussian_pixels(mean: Tensor, sigma: Tensor) -> IndependentPixels:
     base = Normal(mean, sigma.expand_as(mean), validate_args=False)
-    return Independent(base, 3, validate_args=False)
+    return IndependentPixels(base, 3, validate_args=False)
 
 
 def optimal_sigma(

@@ -5,10 +5,10 @@ import math
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.distributions import Independent, Laplace
+from torch.distributions import Laplace
 
 from vaebook._checks import check_positive
-from vaebook.distributions.likelihoods import Likelihood
+from vaebook.distributions.likelihoods import IndependentPixels, Likelihood
 
 
 class LaplaceLikelihood(Likelihood):
@@ -28,11 +28,12 @@ class LaplaceLikelihood(Likelihood):
         check_positive("scale", scale)
         self.scale = scale
 
-    def forward(self, output: Float[Tensor, "*batch c h w"]) -> Independent:
+    def forward(self, output: Float[Tensor, "*batch c h w"]) -> IndependentPixels:
         """Laplace pixels round ``sigmoid(output)``."""
         location = torch.sigmoid(output)
-        scale: Tensor = torch.as_tensor(self.scale, dtype=output.dtype, device=output.device)
-        return Independent(Laplace(location, scale, validate_args=False), 3, validate_args=False)
+        scale = location.new_full((), self.scale)
+        base = Laplace(location, scale, validate_args=False)
+        return IndependentPixels(base, 3, validate_args=False)
 
     def extra_repr(self) -> str:
         """What ``print`` shows."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution, Independent, constraints
 from torch.nn import functional as F
 
-from vaebook._checks import check_count, check_positive
+from vaebook._checks import check_count, check_positive, values_are_checked
 from vaebook.distributions.gaussian import LOG_TWO_PI
 
 MeanActivation = Literal["sigmoid", "identity"]
@@ -31,6 +31,13 @@ class Likelihood(nn.Module, ABC):
     def forward(self, output: Float[Tensor, "*batch c h w"]) -> Distribution:
         """The distribution p(x | z) over images that ``output`` stands for."""
 
+    def check(self, images: Float[Tensor, "*batch c h w"]) -> None:
+        """Raise a ``ValueError`` on pixels that can have no probability; by default none.
+
+        Args:
+            images: floats in [0, 1].
+        """
+
     def __call__(self, output: Float[Tensor, "*batch c h w"]) -> Distribution:
         """See :meth:`forward`."""
         distribution: Distribution = super().__call__(output)
@@ -46,6 +53,20 @@ def _check_image_shape(value: Tensor, event_shape: torch.Size) -> None:
         )
 
 
+class IndependentPixels(Independent):
+    """Pixels ``[..., c, h, w]``, each with a distribution of its own."""
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Log-density in nats, summed over the image, ``[...]``.
+
+        Raises:
+            ValueError: if the shape does not fit.
+        """
+        _check_image_shape(value, self.event_shape)
+        log_prob: Tensor = super().log_prob(value)
+        return log_prob
+
+
 class BernoulliImage(Independent):
     """Independent black-or-white pixels; refuses grey ones, which have no probability here."""
 
@@ -56,17 +77,23 @@ class BernoulliImage(Independent):
             ValueError: if a pixel is neither 0 nor 1, or the shape does not fit.
         """
         _check_image_shape(value, self.event_shape)
-        if not ((value == 0) | (value == 1)).all():
-            share = 100 * ((value != 0) & (value != 1)).float().mean().item()
-            raise ValueError(
-                f"{share:.3g} % of the pixels are neither 0 nor 1; a Bernoulli likelihood gives "
-                "grey pixels no probability, so the result would not be a log-likelihood. "
-                "Binarise the images ((x > 0.5).float()), or use GaussianLikelihood or "
-                "DiscretizedLogisticLikelihood."
-            )
+        _check_binary(value)
         logits, target = torch.broadcast_tensors(self.base_dist.logits, value)
         cross_entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
         return -cross_entropy.sum(IMAGE_DIMS)
+
+
+def _check_binary(images: Tensor) -> None:
+    if values_are_checked():
+        return
+    if not ((images == 0) | (images == 1)).all():
+        share = 100 * ((images != 0) & (images != 1)).float().mean().item()
+        raise ValueError(
+            f"{share:.3g} % of the pixels are neither 0 nor 1; a Bernoulli likelihood gives "
+            "grey pixels no probability, so the result would not be a log-likelihood. "
+            "Binarise the images ((x > 0.5).float()), or use GaussianLikelihood or "
+            "DiscretizedLogisticLikelihood."
+        )
 
 
 class BernoulliLikelihood(Likelihood):
@@ -79,6 +106,10 @@ class BernoulliLikelihood(Likelihood):
         """Bernoulli pixels with logits ``output``."""
         base = Bernoulli(logits=output, validate_args=False)
         return BernoulliImage(base, 3, validate_args=False)
+
+    def check(self, images: Float[Tensor, "*batch c h w"]) -> None:
+        """Raise a ``ValueError`` unless every pixel is 0 or 1."""
+        _check_binary(images)
 
 
 class GaussianImage(Distribution):
@@ -220,14 +251,8 @@ class DiscretizedLogisticImage(Distribution):
             ValueError: if a pixel is off the grid of grey levels, or the shape does not fit.
         """
         _check_image_shape(value, self.event_shape)
-        steps = self.levels - 1
-        if (value * steps - torch.round(value * steps)).abs().max() > 1e-3:
-            raise ValueError(
-                f"some pixels are no multiple of 1/{steps}; a discretised logistic with "
-                f"{self.levels} levels gives them no probability. Round the images to the grid: "
-                f"torch.round(x * {steps}) / {steps}."
-            )
-        half = 0.5 / steps
+        _check_levels(value, self.levels)
+        half = 0.5 / (self.levels - 1)
         inverse_scale = torch.exp(-self.log_scale)
         upper = (value - self._mean + half) * inverse_scale
         lower = (value - self._mean - half) * inverse_scale
@@ -237,6 +262,18 @@ class DiscretizedLogisticImage(Distribution):
         log_mass = torch.where(value < half, -F.softplus(-upper), inside)
         log_mass = torch.where(value > 1 - half, -F.softplus(lower), log_mass)
         return log_mass.sum(IMAGE_DIMS)
+
+
+def _check_levels(images: Tensor, levels: int) -> None:
+    if values_are_checked():
+        return
+    steps = levels - 1
+    if (images * steps - torch.round(images * steps)).abs().max() > 1e-3:
+        raise ValueError(
+            f"some pixels are no multiple of 1/{steps}; a discretised logistic with "
+            f"{levels} levels gives them no probability. Round the images to the grid: "
+            f"torch.round(x * {steps}) / {steps}."
+        )
 
 
 class DiscretizedLogisticLikelihood(Likelihood):
@@ -260,3 +297,7 @@ class DiscretizedLogisticLikelihood(Likelihood):
     def forward(self, output: Float[Tensor, "*batch c h w"]) -> DiscretizedLogisticImage:
         """Discretised logistic pixels around ``sigmoid(output)``."""
         return DiscretizedLogisticImage(torch.sigmoid(output), self.log_scale, self.levels)
+
+    def check(self, images: Float[Tensor, "*batch c h w"]) -> None:
+        """Raise a ``ValueError`` unless every pixel is one of the grey levels."""
+        _check_levels(images, self.levels)

@@ -5,12 +5,13 @@ import math
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.distributions import Beta, Distribution, constraints, register_kl
+from torch.distributions import Dirichlet, Distribution, constraints, register_kl
 from torch.nn import functional as F
 
-from vaebook._checks import check_count
+from vaebook._checks import check_count, values_are_checked
 
-EDGE = 1e-6  # how far a cosine keeps from ±1, where √(1 − t²) has no gradient
+EDGE = 1e-6  # how far a cosine keeps from −1, where log(1 + t) has no bound
+SMALLEST_SHARE = 1e-30  # of (1 ± t) / 2, whose root has no gradient at 0
 OFF_SPHERE = 1e-3  # a vector whose length differs more from 1 is not on the sphere
 
 
@@ -109,7 +110,8 @@ class PowerSpherical(Distribution):
                 f"{tuple(concentration.shape)}; expected [..., d] and [...]."
             )
         check_count("the number of dimensions", direction.shape[-1], minimum=2)
-        if not _on_sphere(direction.detach(), direction.shape[-1:]).all():
+        known = values_are_checked()
+        if not known and not _on_sphere(direction.detach(), direction.shape[-1:]).all():
             raise ValueError(
                 "a direction does not have length 1; "
                 "normalise it with torch.nn.functional.normalize(direction, dim=-1)."
@@ -144,10 +146,10 @@ class PowerSpherical(Distribution):
         """
         shape = self._extended_shape(torch.Size(sample_shape))
         alpha = self._alpha.to(self.concentration.dtype)
-        draws = Beta(alpha, torch.full_like(alpha, self._beta), validate_args=False)
-        half = draws.rsample(torch.Size(sample_shape)).clamp(EDGE, 1 - EDGE)  # (1 + t) / 2
-        # √(1 − t²) = 2 √(h (1 − h)) with t = 2 h − 1: no cancellation near t = 1
-        cosine, sine = 2 * half - 1, 2 * torch.sqrt(half * (1 - half))
+        draws = Dirichlet(torch.stack([alpha, torch.full_like(alpha, self._beta)], -1), False)
+        # (1 + t) / 2 and (1 − t) / 2, both drawn: near t = 1 a difference would have few digits
+        near, far = draws.rsample(torch.Size(sample_shape)).clamp(min=SMALLEST_SHARE).unbind(-1)
+        cosine, sine = near - far, 2 * torch.sqrt(near * far)
         noise = torch.randn((*shape[:-1], shape[-1] - 1), dtype=alpha.dtype, device=alpha.device)
         ring = F.normalize(noise, dim=-1)
         z = torch.cat([cosine.unsqueeze(-1), sine.unsqueeze(-1) * ring], -1)
@@ -169,7 +171,9 @@ class PowerSpherical(Distribution):
             ValueError: if ``value`` does not end in d numbers.
         """
         inside = _on_sphere(value, self.event_shape)
-        cosine = (self.direction * value).sum(-1).double()
+        # lengths of 1 up to a float32's rounding, times κ, would be seen in the density
+        direction, point = (F.normalize(v.double(), dim=-1) for v in (self.direction, value))
+        cosine = (direction * point).sum(-1)
         log_bump = self.concentration.double() * torch.log1p(cosine.clamp(min=EDGE - 1))
         total = (log_bump - self._log_normaliser()).to(value.dtype)
         return torch.where(inside, total, torch.full_like(total, -torch.inf))

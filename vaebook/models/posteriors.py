@@ -32,7 +32,7 @@ def _diagonal(output: Float[Tensor, "n w"], latent_dim: int) -> DiagonalGaussian
 
 def _full(output: Float[Tensor, "n w"], latent_dim: int) -> MultivariateNormal:
     mu, spread = output[:, :latent_dim], output[:, latent_dim:]
-    rows, columns = torch.tril_indices(latent_dim, latent_dim)
+    rows, columns = torch.tril_indices(latent_dim, latent_dim, device=output.device)
     factor = mu.new_zeros(len(mu), latent_dim, latent_dim)
     factor[:, rows, columns] = spread
     # The diagonal must be positive: softplus, shifted so that an output of 0 gives 1.
