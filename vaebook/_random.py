@@ -50,12 +50,16 @@ class Stream:
 
     def __enter__(self) -> "Stream":
         _alone.acquire()
-        self._outer = _read(self._device)
-        if self._seed is not None:
-            torch.manual_seed(self._seed)
-            self._seed = None
-        else:
-            _write(self._own)
+        try:
+            self._outer = _read(self._device)
+            if self._seed is not None:
+                torch.manual_seed(self._seed)
+                self._seed = None
+            else:
+                _write(self._own)
+        except BaseException:  # such as Ctrl-C
+            _alone.release()
+            raise
         return self
 
     def __exit__(
@@ -64,14 +68,16 @@ class Stream:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._own = _read(self._device)
         assert self._outer is not None
-        _write(self._outer)
-        self._outer = None
-        _alone.release()
+        try:
+            self._own = _read(self._device)
+        finally:
+            _write(self._outer)
+            self._outer = None
+            _alone.release()
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the stream stands: a tensor for each generator, or the seed before the first use."""
+        """Where the stream stands: a tensor for each generator; before the first use, the seed."""
         if self._seed is not None:
             return {"seed": self._seed}
         return dict(self._own if self._outer is None else _read(self._device))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
@@ -24,10 +25,14 @@ class Batches(Protocol):
     """A source of batches; a pass goes over all of them once."""
 
     length: int | None  # batches in a pass, if that is known
+    batch_size: int | None  # of all but the last; None where a loader does not say
     description: dict[str, Any]  # what tells these data from others
 
     def one_pass(self, order: Stream, skip: int = 0) -> Iterator[Batch]:
-        """The batches of a pass, on the device, without the first ``skip``."""
+        """The batches of a pass, on the device, without the first ``skip``.
+
+        The order is drawn at once, before the first batch is asked for.
+        """
         ...
 
 
@@ -54,7 +59,8 @@ class TensorBatches:
             check(*(tensor[start : start + CHECKED_ROWS] for tensor in tensors))
         stay = _fits(tensors, device)
         self.tensors = tuple(tensor.to(device) if stay else tensor for tensor in tensors)
-        self.device, self.batch_size = device, batch_size
+        self.device = device
+        self.batch_size: int | None = batch_size
         self.shuffle, self.drop_last = shuffle, drop_last
         whole = self.num_examples / batch_size
         self.length: int | None = math.floor(whole) if drop_last else math.ceil(whole)
@@ -76,46 +82,69 @@ class TensorBatches:
         else:
             rows = torch.arange(self.num_examples)
         rows = rows.to(self.tensors[0].device)
-        for chosen in islice(rows.split(self.batch_size), skip, self.length):
-            batch = (tensor.index_select(0, chosen) for tensor in self.tensors)
-            yield tuple(tensor.to(self.device, non_blocking=True) for tensor in batch)
+        assert self.batch_size is not None
+        return map(self._gather, islice(rows.split(self.batch_size), skip, self.length))
+
+    def _gather(self, rows: Tensor) -> Batch:
+        batch = (tensor.index_select(0, rows) for tensor in self.tensors)
+        return tuple(tensor.to(self.device, non_blocking=True) for tensor in batch)
 
 
 class LoaderBatches:
     """What a ``DataLoader`` gives, moved to the device.
 
-    Whatever the loader and its dataset draw (order, augmentation) comes from the stream of the
-    order, so that a resumed run meets the same batches. Values are checked in the first pass.
+    Whatever the loader and its dataset draw from torch (order, augmentation) comes from the stream
+    of the order, so that a resumed run meets the same batches; it reads again those that are done.
+    Batches are checked in the first pass.
     """
 
-    def __init__(self, loader: DataLoader[Any], *, device: torch.device, check: Check) -> None:
+    def __init__(
+        self,
+        loader: DataLoader[Any],
+        *,
+        device: torch.device,
+        check: Check,
+        fingerprint: bool = False,
+        name: str = "data",
+    ) -> None:
         self.loader, self.device, self.check = loader, device, check
+        self.batch_size = loader.batch_size
         self._checked = False
         try:
             self.length: int | None = len(loader)
         except TypeError:  # a stream
             self.length = None
+        if self.length == 0:
+            raise ValueError(
+                f"{name} gives no batch of {self.batch_size} with drop_last={loader.drop_last}; "
+                "give more examples, or a smaller batch_size."
+            )
         dataset = loader.dataset
-        self.description = {
-            "dataset": type(dataset).__name__,
-            "batches": self.length,
-            "loader batch_size": loader.batch_size,
-        }
+        kind = type(dataset).__name__
+        self.description: dict[str, Any] = {"dataset": kind, "batches": self.length}
+        if fingerprint:
+            _refuse_generators(loader)
+            self.description |= _contents(dataset)
 
     def one_pass(self, order: Stream, skip: int = 0) -> Iterator[Batch]:
         """The batches of a pass, on the device, without the first ``skip``."""
         with order:
             iterator = iter(self.loader)
-        for index in range(10**18):
+            for _ in islice(iterator, skip):
+                pass
+        return self._rest(iterator, order, skip)
+
+    def _rest(self, iterator: Iterator[Any], order: Stream, index: int) -> Iterator[Batch]:
+        while True:
             with order:
                 given = next(iterator, None)
             if given is None:
                 break
-            if index < skip:
-                continue
             batch = as_batch(given)
             if not self._checked:
                 self.check(*batch)
+            index += 1
+            self._checked = self._checked or index == self.length
             yield tuple(tensor.to(self.device, non_blocking=True) for tensor in batch)
         self._checked = True
 
@@ -124,9 +153,9 @@ def as_batches(
     data: Data,
     *,
     batch_size: int | None,
-    drop_last: bool,
     device: torch.device,
     check: Check,
+    drop_last: bool = False,
     shuffle: bool = True,
     fingerprint: bool = False,
     name: str = "data",
@@ -136,9 +165,9 @@ def as_batches(
     Args:
         data: see :func:`vaebook.training.fit`.
         batch_size: examples in a batch; ``None`` is 128.
-        drop_last: leave out a last batch that is smaller.
         device: where batches are wanted.
         check: raises an error for a batch that cannot be used; called once for all data.
+        drop_last: leave out a last batch that is smaller.
         shuffle: a new order in each pass, for data that are no ``DataLoader``.
         fingerprint: describe tensors by their values instead of their shapes.
         name: how messages call the data.
@@ -148,13 +177,13 @@ def as_batches(
             lengths; if a setting is given that a ``DataLoader`` already has.
     """
     if isinstance(data, DataLoader):
-        for setting, given in (("batch_size", batch_size is not None), ("drop_last", drop_last)):
-            if given:
+        for setting, is_set in (("batch_size", batch_size is not None), ("drop_last", drop_last)):
+            if is_set:
                 raise ValueError(
                     f"{setting} is given beside a DataLoader, which has its own; set it in the "
                     f"DataLoader({setting}=…) and leave it out here."
                 )
-        return LoaderBatches(data, device=device, check=check)
+        return LoaderBatches(data, device=device, check=check, fingerprint=fingerprint, name=name)
     batch_size = 128 if batch_size is None else batch_size
     if isinstance(data, TensorDataset):
         data = data.tensors
@@ -162,12 +191,17 @@ def as_batches(
         data = (data,)
     if isinstance(data, Dataset):
         stream = isinstance(data, IterableDataset)
+        if not stream and not hasattr(data, "__len__"):
+            raise ValueError(
+                f"{name} is a {type(data).__name__} without a length; expected a Dataset with "
+                "__len__, or a stream that inherits from IterableDataset."
+            )
         if not stream and not len(data):  # type: ignore[arg-type]
             raise ValueError(f"{name} is empty; give at least one example.")
         loader: DataLoader[Any] = DataLoader(
             data, batch_size, shuffle=shuffle and not stream, drop_last=drop_last
         )
-        return LoaderBatches(loader, device=device, check=check)
+        return LoaderBatches(loader, device=device, check=check, fingerprint=fingerprint, name=name)
     if not isinstance(data, Sequence) or not all(isinstance(item, Tensor) for item in data):
         given = type(data).__name__
         if isinstance(data, list | tuple):
@@ -200,6 +234,16 @@ def as_batches(
         raise ValueError(f"{name}: {error}") from None
 
 
+def _refuse_generators(loader: DataLoader[Any]) -> None:
+    """Raise a ``ValueError`` if the order comes from a generator, which no checkpoint holds."""
+    samplers = (loader, loader.sampler, getattr(loader.batch_sampler, "sampler", None))
+    if any(getattr(sampler, "generator", None) is not None for sampler in samplers):
+        raise ValueError(
+            "the DataLoader draws its order from a generator of its own, so that a run could not "
+            "be resumed with the same batches. Leave out generator=: the order follows fit's seed."
+        )
+
+
 def as_batch(given: Any) -> Batch:
     """What a loader gave, as a tuple of tensors.
 
@@ -226,10 +270,32 @@ def _fits(tensors: Sequence[Tensor], device: torch.device) -> bool:
     return needed < free / 2
 
 
-def _fingerprint(tensor: Tensor) -> str:
+def _contents(dataset: Any, name: str = "") -> dict[str, str]:
+    """Fingerprints of the tensors, arrays and lists that a dataset holds, however deep."""
+    found: dict[str, str] = {}
+    for key, value in getattr(dataset, "__dict__", {}).items():
+        path = f"{name}{key}"
+        if isinstance(value, Dataset):
+            found[path] = str(type(value).__name__)
+            found |= _contents(value, f"{path}.")
+        elif isinstance(value, Tensor) or (isinstance(value, np.ndarray) and value.dtype != object):
+            found[path] = _fingerprint(value)
+        elif isinstance(value, list | tuple | range) and len(value):
+            if isinstance(value[0], Tensor):
+                value = [_fingerprint(v) for v in value if isinstance(v, Tensor)]
+            if isinstance(value[0], bool | int | float | str | tuple):
+                digest = hashlib.sha256(repr(value).encode()).hexdigest()
+                found[path] = f"{len(value)} entries {digest[:16]}"
+    return found
+
+
+def _fingerprint(values: Tensor | np.ndarray) -> str:
     """Shape, type and a hash of the rows, or of evenly spaced ones where there are too many."""
-    row_bytes = max(1, tensor[:1].numel() * tensor.element_size())
-    every = max(1, len(tensor) * row_bytes // FINGERPRINT_BYTES)
-    rows = tensor[::every].detach().cpu().contiguous()
-    digest = hashlib.sha256(rows.reshape(-1).view(torch.uint8).numpy().data).hexdigest()
-    return f"{tuple(tensor.shape)} {tensor.dtype} {digest[:16]}"
+    size = values.nbytes
+    rows = values[:: max(1, size // FINGERPRINT_BYTES)] if values.ndim else values
+    if isinstance(rows, Tensor):
+        content = rows.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+    else:
+        content = np.frombuffer(rows.tobytes(), np.uint8)
+    digest = hashlib.sha256(content.data).hexdigest()
+    return f"{tuple(values.shape)} {values.dtype} {digest[:16]}"

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Any
 
 from torch import nn
@@ -65,12 +66,18 @@ class Callback:
 
     def settings(self) -> dict[str, Any]:
         """What must be the same when a run is resumed: by default all public plain attributes."""
-        plain = (bool, int, float, str, type(None))
         return {
-            name: value
+            name: _plain(value)
             for name, value in vars(self).items()
-            if not name.startswith("_") and isinstance(value, plain)
+            if not name.startswith("_") and isinstance(value, Real | str | None)
         }
+
+
+def _plain(value: Any) -> Any:
+    """A number of numpy as one of Python, which a checkpoint can hold."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return value
+    return int(value) if isinstance(value, Integral) else float(value)
 
 
 class KeepBest(Callback):

@@ -12,7 +12,13 @@ from vaebook.training.players import Player
 
 def bad_parameter(model: nn.Module) -> str | None:
     """The name of the first parameter that holds a NaN or an infinity; one look at the device."""
-    parameters = [(name, p.detach()) for name, p in model.named_parameters() if p.numel()]
+    parameters = [
+        (name, p.detach())
+        for name, p in model.named_parameters()
+        if p.numel() and p.is_floating_point()
+    ]
+    if not parameters:
+        return None
     norms = torch._foreach_norm([parameter for _, parameter in parameters])
     if all(bool(ok) for ok in torch.stack(norms).isfinite().tolist()):
         return None
@@ -25,11 +31,20 @@ def bad_parameter(model: nn.Module) -> str | None:
 def bad_loss(
     model: nn.Module, player: Player, value: float, epoch: int, step: int, batch: Any
 ) -> ValueError:
-    """The error for a loss that is NaN or infinite, with the term and the parameter if found."""
+    """The error for a loss that is NaN or infinite, with the term and the parameter if found.
+
+    Args:
+        model: what was trained.
+        player: whose loss it is.
+        value: of the loss.
+        epoch, step: when.
+        batch: on which; ``None`` if the model has gone on since, on an accelerator.
+    """
     found = []
     parameter = bad_parameter(model)
     if parameter is not None:
-        found.append(f"the parameter {parameter} holds NaN or infinity after the step before")
+        since = "the step before" if batch is not None else "the epoch's steps"
+        found.append(f"the parameter {parameter} holds NaN or infinity after {since}")
     elif batch is not None:
         found += [f"its {name} is {value:g}" for name, value in _bad_terms(model, batch)]
     what = f" ({'; '.join(found)})" if found else ""
@@ -80,6 +95,11 @@ def check_losses(model: nn.Module, losses: Any, batch: tuple[Tensor, ...]) -> No
 
 def explain(error: BaseException, batch: tuple[Tensor, ...] | None) -> None:
     """Add to an error of torch what helps."""
+    if "does not require grad" in str(error):
+        error.add_note(
+            "The loss does not depend on the parameters: look for a detach(), a no_grad() or a "
+            ".data on the way from them to it, and call fit outside of torch.no_grad()."
+        )
     if batch is not None and len(batch[0]) == 1 and "more than 1 value per channel" in str(error):
         error.add_note(
             "The last batch holds a single example, which batch normalisation cannot take. Pass "

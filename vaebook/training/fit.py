@@ -1,8 +1,10 @@
 """The training loop of the book."""
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from numbers import Real
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -10,25 +12,28 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
-from torch.optim import Adam, Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from vaebook._checks import already_checked, check_count, check_finite, check_positive
 from vaebook._random import Stream, check_seed, seeded
 from vaebook.training.batches import Batch, Batches, Data, as_batches
 from vaebook.training.callbacks import Callback
-from vaebook.training.capture import CapturedStep, make_capturable, why_not_captured
+from vaebook.training.capture import CapturedStep, why_not_captured
 from vaebook.training.description import description, plain_module
-from vaebook.training.failures import check_losses
+from vaebook.training.failures import check_losses, check_signature
 from vaebook.training.files import check_writable
 from vaebook.training.history import History
-from vaebook.training.players import Player, players_of
+from vaebook.training.optimizers import (
+    OptimizerFactory,
+    SchedulerFactory,
+    make_optimizer,
+    make_scheduler,
+)
+from vaebook.training.players import Player, is_compiled, players_of
 from vaebook.training.progress import progress_bar
 from vaebook.training.state import Run
 
-OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
-SchedulerFactory = Callable[[Optimizer], LRScheduler]
 Precision = Literal["float32", "bfloat16"]
 
 
@@ -122,17 +127,12 @@ def fit(
             or the checkpoint belongs to another run.
         OSError: if the checkpoint cannot be written.
     """
-    _check_length(num_epochs, num_steps)
-    for name, count in (
-        ("batch_size", batch_size),
-        ("steps_per_epoch", steps_per_epoch),
-        ("checkpoint_every", checkpoint_every),
-    ):
-        if count is not None:
-            check_count(name, count)
-    for name, value in (("lr", lr), ("max_grad_norm", max_grad_norm)):
-        if value is not None:
-            check_positive(name, value)
+    num_epochs, num_steps = _length(num_epochs, num_steps)
+    batch_size = _count("batch_size", batch_size)
+    steps_per_epoch = _count("steps_per_epoch", steps_per_epoch)
+    checkpoint_every = _count("checkpoint_every", checkpoint_every)
+    max_grad_norm = _positive("max_grad_norm", max_grad_norm)
+    lr = _positive("lr", lr)
     if lr is not None and optimizer is not None:
         raise ValueError("lr is given beside optimizer; set it in the optimiser: partial(…, lr=…).")
     if lr is None and optimizer is None:
@@ -143,35 +143,34 @@ def fit(
         what = "resume=True" if resume else "checkpoint_every"
         raise ValueError(f"{what} needs a checkpoint file; pass checkpoint=.")
     players = players_of(model)
-    compiled, model = model is not plain_module(model), plain_module(model)
+    compiled, model = is_compiled(model), plain_module(model)
     if device is not None:
         model.to(device)
     place = players[0].parameters[0].device
     in_precision = _autocast(precision, place)
     if checkpoint is not None:
         check_writable(checkpoint, 4 * _num_bytes(model))
-    check = getattr(model, "check", _check_finite)
-    as_source = partial(as_batches, device=place, check=check)
-    batches = as_source(
-        data, batch_size=batch_size, drop_last=drop_last, fingerprint=checkpoint is not None
+    as_source = partial(
+        as_batches,
+        device=place,
+        check=partial(_check_batch, model, players),
+        fingerprint=checkpoint is not None,
     )
-    if num_epochs is not None and batches.length is None and isinstance(steps_per_epoch, int):
-        num_steps, num_epochs = num_epochs * steps_per_epoch, None
+    batches = as_source(data, batch_size=batch_size, drop_last=drop_last)
     watched: Batches | None = None
     if validation is not None:
         size = None if isinstance(validation, DataLoader) else 1000
-        watched = as_source(
-            validation, batch_size=size, drop_last=False, shuffle=False, name="validation"
-        )
+        watched = as_source(validation, batch_size=size, shuffle=False, name="validation")
 
-    optimizers = [_optimizer(player, optimizer, lr, place) for player in players]
-    described = [_describe(made) for made in optimizers]
-    schedulers = [scheduler(made) for made in optimizers] if scheduler is not None else []
+    optimizers, optimizer_settings = zip(
+        *(make_optimizer(player, optimizer, lr, place) for player in players), strict=True
+    )
+    made = [make_scheduler(scheduler, each) for each in optimizers] if scheduler is not None else []
     run = Run(
         model,
         players,
         optimizers,
-        schedulers,
+        [each for each, _ in made],
         batches,
         callbacks=callbacks,
         seed=seed,
@@ -179,15 +178,17 @@ def fit(
         num_steps=num_steps,
         steps_per_epoch=steps_per_epoch,
         settings={
-            "batch_size": getattr(batches, "batch_size", None),
+            "batch_size": batches.batch_size,
             "lr": lr,
             "seed": seed,
-            "optimizer": described,
-            "scheduler": [type(made).__name__ for made in schedulers],
+            "optimizer": optimizer_settings,
+            "scheduler": [settings for _, settings in made],
             "max_grad_norm": max_grad_norm,
             "drop_last": drop_last,
+            "steps_per_epoch": steps_per_epoch,
             "precision": precision,
             "data": batches.description,
+            "validation": None if watched is None else watched.description,
             "model": description(model) if checkpoint is not None else {},
         },
         checkpoint=None if checkpoint is None else Path(checkpoint),
@@ -200,24 +201,24 @@ def fit(
     if reason is None:
         step = CapturedStep(step, model, optimizers, required=capture is True)
 
-    with run.underway(resume=resume):
-        bar = progress_bar(type(model).__name__, run.total_steps, run.step, progress)
-        with bar:
-            while not run.finished:
-                for batch in run.rest_of_epoch():
-                    run.after_step(step(batch), batch)
-                    bar.update()
-                run.settle()
-                measured = {}
-                if watched is not None:
-                    with seeded(seed):
-                        for player in players:
-                            name = f"validation_{player.column}"
-                            measured[name] = _mean_loss(model, player, watched)
-                row = run.end_epoch(measured)
-                if isinstance(step, CapturedStep):
-                    step.refresh()
-                bar.set_postfix({player.column: f"{row[player.column]:.2f}" for player in players})
+    with (
+        run.underway(resume=resume),
+        progress_bar(type(model).__name__, run.total_steps, run.step, progress) as bar,
+    ):
+        while not run.finished:
+            for batch in run.rest_of_epoch():
+                run.after_step(step(batch), batch)
+                bar.update()
+            run.settle()
+            measured = {}
+            if watched is not None:
+                with seeded(seed):
+                    for player in players:
+                        measured[f"validation_{player.column}"] = _mean_loss(model, player, watched)
+            row = run.end_epoch(measured)
+            if isinstance(step, CapturedStep):
+                step.refresh()
+            bar.set_postfix({player.column: f"{row[player.column]:.2f}" for player in players})
     run.history.engine = step.engine if isinstance(step, CapturedStep) else f"eager: {reason}"
     return run.history
 
@@ -230,13 +231,20 @@ def train_step(
     in_precision: Callable[[], AbstractContextManager[Any]],
     batch: Batch,
 ) -> list[Float[Tensor, ""]]:
-    """One step on one batch: each player goes down the mean of its loss. Returns these means."""
-    means = []
+    """One step on one batch: each player goes down the mean of its loss. Returns these means.
+
+    On a CPU, where looking costs nothing, a mean that is no number ends the step before it moves
+    a weight, and is the last that is returned.
+    """
+    means: list[Tensor] = []
     for player, optimizer in zip(players, optimizers, strict=True):
         with in_precision(), already_checked():
             losses = player.loss(*batch)  # [b]
         check_losses(model, losses, batch)
-        loss = losses.mean()  # the one place where a batch is averaged
+        # the one place where a batch is averaged; never in half precision
+        loss = losses.to(torch.promote_types(losses.dtype, torch.float32)).mean()
+        if loss.device.type == "cpu" and not math.isfinite(loss.detach()):
+            return [*means, loss.detach()]
         optimizer.zero_grad()
         loss.backward(inputs=player.trained)
         if max_grad_norm is not None:
@@ -255,18 +263,21 @@ def mean_loss(model: nn.Module, data: Data, *, batch_size: int | None = None) ->
         data: as for :func:`fit`.
         batch_size: examples at a time, by default 1000; a ``DataLoader`` has its own.
     """
-    (player,) = players_of(model)
+    players = players_of(model, to_train=False)
+    if len(players) > 1:
+        names = ", ".join(player.name for player in players)
+        raise ValueError(f"{type(model).__name__} has several losses ({names}); expected one.")
+    model = plain_module(model)
     if batch_size is None and not isinstance(data, DataLoader):
         batch_size = 1000
     batches = as_batches(
         data,
         batch_size=batch_size,
-        drop_last=False,
-        device=player.parameters[0].device,
-        check=getattr(model, "check", _check_finite),
+        device=players[0].parameters[0].device,
+        check=partial(_check_batch, model, players),
         shuffle=False,
     )
-    return _mean_loss(model, player, batches)
+    return _mean_loss(model, players[0], batches)
 
 
 def _mean_loss(model: nn.Module, player: Player, batches: Batches) -> float:
@@ -283,21 +294,37 @@ def _mean_loss(model: nn.Module, player: Player, batches: Batches) -> float:
     return total / num_examples
 
 
-def _check_length(num_epochs: int | None, num_steps: int | None) -> None:
+def _length(num_epochs: int | None, num_steps: int | None) -> tuple[int | None, int | None]:
     if (num_epochs is None) == (num_steps is None):
         given = "neither num_epochs nor num_steps" if num_epochs is None else "both of them"
         raise ValueError(f"{given} is given; expected one: num_epochs=… or num_steps=….")
-    if num_epochs is not None:
-        check_count("num_epochs", num_epochs)
-    if num_steps is not None:
-        check_count("num_steps", num_steps)
+    return _count("num_epochs", num_epochs), _count("num_steps", num_steps)
+
+
+def _count(name: str, value: int | None) -> int | None:
+    """A count in Python's own type, which a checkpoint can hold."""
+    if value is None:
+        return None
+    check_count(name, value)
+    return int(value)
+
+
+def _positive(name: str, value: float | None) -> float | None:
+    if value is None:
+        return None
+    if not isinstance(value, Real | Tensor):
+        raise ValueError(f"{name} is {value!r}; expected a finite number above 0.")
+    check_positive(name, float(value))
+    return float(value)
 
 
 def _check_callbacks(callbacks: Sequence[Callback]) -> tuple[Callback, ...]:
-    if isinstance(callbacks, Callback):
+    if not isinstance(callbacks, Sequence) or isinstance(callbacks, str):
+        name = callbacks if isinstance(callbacks, type) else type(callbacks)
         raise ValueError(
-            f"callbacks is a {type(callbacks).__name__}; expected a list: "
-            f"callbacks=[{type(callbacks).__name__}(…)]."
+            f"callbacks is {callbacks!r}; expected a list: callbacks=[{name.__name__}(…)]."
+            if issubclass(name, Callback)
+            else f"callbacks is {callbacks!r}; expected a list such as callbacks=[KeepBest()]."
         )
     for callback in callbacks:
         if not isinstance(callback, Callback):
@@ -308,8 +335,19 @@ def _check_callbacks(callbacks: Sequence[Callback]) -> tuple[Callback, ...]:
     return tuple(callbacks)
 
 
+def _check_batch(model: nn.Module, players: Sequence[Player], *batch: Tensor) -> None:
+    """What is asked of the data: that the loss takes them, and what the model checks."""
+    for player in players:
+        check_signature(model, player, batch)
+    own = getattr(model, "check", None)
+    if callable(own):
+        own(*batch)
+    else:
+        _check_finite(*batch)
+
+
 def _check_finite(*batch: Tensor) -> None:
-    """What is checked of the data of a model that has no ``check`` of its own."""
+    """What is asked of the data of a model that has no ``check`` of its own."""
     for index, tensor in enumerate(batch):
         if tensor.is_floating_point():
             check_finite(f"tensor {index} of the data", tensor)
@@ -328,35 +366,3 @@ def _autocast(precision: str, device: torch.device) -> Callable[[], AbstractCont
 
 def _num_bytes(model: nn.Module) -> int:
     return sum(value.numel() * value.element_size() for value in model.state_dict().values())
-
-
-def _optimizer(
-    player: Player, factory: OptimizerFactory | None, lr: float | None, device: torch.device
-) -> Optimizer:
-    if factory is None:
-        assert lr is not None
-        rate = lr * player.lr_factor
-        made: Optimizer = Adam(player.trained, lr=rate, betas=player.betas, fused=True)
-    else:
-        made = factory(player.trained)
-        if not isinstance(made, Optimizer):
-            raise ValueError(
-                f"optimizer made a {type(made).__name__}; expected a torch.optim.Optimizer from "
-                "optimizer(parameters), such as partial(torch.optim.AdamW, lr=1e-3)."
-            )
-        for group in made.param_groups:
-            group["lr"] *= player.lr_factor
-    if device.type == "cuda":
-        make_capturable(made, device)
-    return made
-
-
-def _describe(optimizer: Optimizer) -> dict[str, Any]:
-    """Class and settings of an optimiser, without those that say how its step is computed."""
-    how = {"fused", "foreach", "capturable"}
-    plain = {
-        name: value
-        for name, value in optimizer.defaults.items()
-        if name not in how and isinstance(value, bool | int | float | str | tuple | None)
-    }
-    return {"class": type(optimizer).__name__, **plain}

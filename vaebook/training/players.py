@@ -46,8 +46,18 @@ class Player:
         return [parameter for parameter in self.parameters if parameter.requires_grad]
 
 
-def players_of(model: nn.Module) -> tuple[Player, ...]:
-    """The players of ``model``; of a model under ``torch.compile``, with compiled losses.
+def is_compiled(model: nn.Module) -> bool:
+    """Whether ``model`` came from ``torch.compile`` or was compiled by ``model.compile()``."""
+    in_place = getattr(model, "_compiled_call_impl", None) is not None
+    return in_place or plain_module(model) is not model
+
+
+def players_of(model: nn.Module, *, to_train: bool = True) -> tuple[Player, ...]:
+    """The players of ``model``; of a compiled model, with losses that are compiled the same way.
+
+    Args:
+        model: what has ``players()`` or ``loss``.
+        to_train: refuse a player that has nothing to train.
 
     Raises:
         ValueError: if the model has neither ``players`` nor ``loss``, or nothing to train.
@@ -69,18 +79,15 @@ def players_of(model: nn.Module) -> tuple[Player, ...]:
             raise ValueError(
                 f"{type(module).__name__}{of} has no parameters; there is nothing to train."
             )
-        if not player.trained:
+        if to_train and not player.trained:
             raise ValueError(
                 f"all parameters of {type(module).__name__}{of} are frozen; there is nothing to "
                 "train. Unfreeze some with requires_grad_(True)."
             )
     if not players:
         raise ValueError(f"{type(module).__name__}.players() is empty; there is nothing to train.")
-    if module is not model:
-        players = [replace(player, loss=_compiled(player.loss)) for player in players]
+    if is_compiled(model):
+        # what torch.compile was asked for: its mode, its backend
+        compile_like_it: Callable[[Loss], Loss] = getattr(model, "dynamo_ctx", torch.compile)
+        players = [replace(player, loss=compile_like_it(player.loss)) for player in players]
     return tuple(players)
-
-
-def _compiled(loss: Loss) -> Loss:
-    compiled: Loss = torch.compile(loss)
-    return compiled

@@ -13,15 +13,9 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from vaebook._random import Stream
 from vaebook.training.batches import Batch, Batches
 from vaebook.training.callbacks import Callback, Step
-from vaebook.training.checkpoint import fill, load_run, save_run
+from vaebook.training.checkpoint import fill, load_run, save_run, size_of_run
 from vaebook.training.description import differences
-from vaebook.training.failures import (
-    bad_loss,
-    bad_parameter,
-    bad_weights,
-    check_signature,
-    explain,
-)
+from vaebook.training.failures import bad_loss, bad_parameter, bad_weights, explain
 from vaebook.training.history import History
 from vaebook.training.losses import EpochLosses
 from vaebook.training.players import Player
@@ -115,6 +109,8 @@ class Run:
                 self._start_callbacks()
                 if resume and self.checkpoint is not None and self.checkpoint.is_file():
                     self.load_state_dict(load_run(self.checkpoint, RUN_KEYS))
+                elif self.checkpoint is not None:
+                    size_of_run(self.state_dict())  # what cannot be kept is said before all work
                 yield
             except BaseException as error:
                 ended_by = error
@@ -127,12 +123,15 @@ class Run:
                     )
                 raise
             finally:
+                self._pass = None  # and with it the processes of a loader
                 self.model.eval()
                 self._end_callbacks(ended_by)
 
     @property
     def finished(self) -> bool:
-        """Whether all steps are done, or a callback stopped the run."""
+        """Whether the last epoch is closed, and all steps are done or a callback ended the run."""
+        if self._epoch_steps:
+            return False
         if self.stopped is not None:
             return True
         if self.num_steps is not None:
@@ -157,14 +156,14 @@ class Run:
                 batch = self._next_batch()  # of a new pass
             if batch is None:
                 break
-            if not self.step:
-                for player in self.players:
-                    check_signature(self.model, player, batch)
-            self._before_step()
             self._batch = batch
+            self._before_step()
             yield batch
         if not self._epoch_steps:
-            raise ValueError("the data gave no batch; give at least one.")
+            raise ValueError(
+                f"the data gave no batch in epoch {self.epoch}; give at least one, and a stream "
+                "that can be read anew in each pass."
+            )
 
     def _epoch_is_full(self) -> bool:
         if self.stopped is not None or (self.num_steps is not None and self.step >= self.num_steps):
@@ -198,29 +197,38 @@ class Run:
 
     def after_step(self, means: Sequence[Tensor] | Tensor, batch: Batch) -> None:
         """Take in a step's mean loss of each player; let the rates move, and write what is due."""
-        self._epoch_steps += 1
-        self.step += 1
         try:
             self.losses.add(means, len(batch[0]))
         except FloatingPointError as error:
             raise self._bad_loss(error, batch) from None
+        self._epoch_steps += 1
+        self.step += 1
         for scheduler in self.schedulers:
             if not isinstance(scheduler, ReduceLROnPlateau):
                 scheduler.step()
         if self.checkpoint_every is not None and self.step % self.checkpoint_every == 0:
-            self._check_weights()
+            self._check_numbers()
             self.save()
 
     def end_epoch(self, validation_losses: Mapping[str, float]) -> dict[str, float]:
-        """Close the epoch: its row of the history, the callbacks' look at it, the checkpoint."""
+        """Close the epoch: its row of the history, the callbacks' look at it, the checkpoint.
+
+        An epoch that the end of the run cuts short is saved as it stands, open: if the run is
+        resumed for longer, the epoch goes on.
+        """
+        length = self.epoch_length or self.batches.length
+        whole = self._pass is None or self._epoch_steps == length
+        if self.checkpoint is not None and not whole:
+            self.save()
         row: dict[str, float] = {"epoch": float(self.epoch)}
         for player, mean in zip(self.players, self.losses.means(), strict=True):
             row[player.column] = mean
         row["seconds"] = self._seconds
+        self.history.rows.append(row)
         row |= validation_losses
         columns = getattr(self.model, "epoch_columns", None)
         if callable(columns):
-            row |= columns()
+            row |= {name: float(value) for name, value in columns().items()}
         step = self._here(self.epoch)
         if self.callbacks:
             with self.callback_noise:
@@ -230,29 +238,27 @@ class Run:
         for player, scheduler in zip(self.players, self.schedulers, strict=False):
             if isinstance(scheduler, ReduceLROnPlateau):
                 scheduler.step(row.get(f"validation_{player.column}", row[player.column]))
-        self.history.rows.append(row)
         if self.epoch_length is None:
             self._pass = None
         self.epoch += 1
         self._new_epoch()
-        if self.checkpoint is not None and (self.checkpoint_every is None or self.finished):
+        if whole and self.checkpoint is not None and (not self.checkpoint_every or self.finished):
             self.save()
         self._clock = time.perf_counter()
         return row
 
     def settle(self) -> None:
         """Wait for the epoch's steps, and see that losses and weights are numbers."""
+        self._check_numbers()
+        self._seconds += time.perf_counter() - self._clock
+
+    def _check_numbers(self) -> None:
         try:
             self.losses.collect()
         except FloatingPointError as error:
             raise self._bad_loss(error, None) from None
-        self._check_weights()
-        self._seconds += time.perf_counter() - self._clock
-
-    def _check_weights(self) -> None:
         name = bad_parameter(self.model)
         if name is not None:
-            self.losses.collect()
             raise bad_weights(name, self.epoch, self._epoch_steps - 1)
 
     def _bad_loss(self, error: FloatingPointError, batch: Batch | None) -> ValueError:
@@ -266,7 +272,7 @@ class Run:
         return Step(self.model, epoch, self.step, length, self.total_steps, error, self._stop)
 
     def _stop(self, reason: str) -> None:
-        self.stopped = reason
+        self.stopped = str(reason)
 
     def _start_callbacks(self) -> None:
         with self.callback_noise:
@@ -280,17 +286,19 @@ class Run:
 
     def _end_callbacks(self, ended_by: BaseException | None) -> None:
         epoch = self.epoch if self._epoch_steps else self.epoch - 1
-        failures: list[Exception] = []
+        first = ended_by
         with self.callback_noise:
             for callback in self._started:
                 try:
                     callback.after_training(self._here(epoch, ended_by))
-                except Exception as failure:  # the others must have their end as well
-                    failures.append(failure)
-        for failure in failures:
-            if ended_by is None:
-                raise failure
-            ended_by.add_note(f"A callback failed at the end, too: {failure!r}")
+                except BaseException as failure:  # the others must have their end as well
+                    if first is None:
+                        first = failure
+                        first.history = self.history  # type: ignore[attr-defined]
+                    else:
+                        first.add_note(f"A callback failed at the end, too: {failure!r}")
+        if first is not None and first is not ended_by:
+            raise first
 
     # --- checkpoints ----------------------------------------------------------------------------
 
