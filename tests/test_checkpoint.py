@@ -1,7 +1,5 @@
-"""Files that are whole or not there, and runs that go on as if they had never stopped."""
+"""Runs that go on as if they had never stopped."""
 
-import os
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,19 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from tests.properties import uniform
-from vaebook.models import MLP, VAE, Autoencoder
+from vaebook.models import MLP, VAE
 from vaebook.training import (
     Callback,
     History,
     KeepBest,
     Step,
     fit,
-    load_weights,
-    save_weights,
     seeded,
 )
 from vaebook.training.checkpoint import load_run
-from vaebook.training.files import write_atomically
 from vaebook.training.state import RUN_KEYS
 
 IMAGE_SHAPE = (1, 4, 4)
@@ -196,121 +191,3 @@ def test_a_checkpoint_of_another_model_is_refused_and_the_model_unchanged(tmp_pa
     with pytest.raises(ValueError, match=r"made with other settings: .*latent_dim 2 then, 3 now"):
         run(other, 2, checkpoint=path, resume=True)
     assert torch.equal(weights(other), before)
-
-
-def test_damaged_checkpoints_say_so(tmp_path: Path) -> None:
-    path = tmp_path / "run.pt"
-    run(small(), 1, checkpoint=path)
-    content = path.read_bytes()
-    for damaged in (b"", b"not a checkpoint", content[: len(content) // 2]):
-        path.write_bytes(damaged)
-        with pytest.raises(ValueError, match=r"cannot be read as a checkpoint.*resume=False"):
-            run(small(), 2, checkpoint=path, resume=True)
-    for thing in ([1, 2], torch.zeros(3), 5):
-        torch.save(thing, path)
-        with pytest.raises(ValueError, match="checkpoint"):
-            load_run(path)
-    torch.save({"model": {}, "epoch": 1}, path)
-    with pytest.raises(ValueError, match="no checkpoint of fit: it lacks"):
-        load_run(path)
-
-
-def test_a_checkpoint_cannot_run_code(tmp_path: Path) -> None:
-    class Evil:
-        def __reduce__(self) -> tuple:
-            return (os.mkdir, (str(tmp_path / "evil"),))
-
-    path = tmp_path / "run.pt"
-    torch.save({key: Evil() for key in RUN_KEYS}, path)
-    with pytest.raises(ValueError, match="cannot be read as a checkpoint"):
-        load_run(path)
-    assert not (tmp_path / "evil").exists()
-
-
-# --- files --------------------------------------------------------------------------------------
-
-
-def test_a_failing_writer_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
-    path = tmp_path / "result.txt"
-    write_atomically(path, lambda temporary: temporary.write_text("old"))
-
-    def half(temporary: Path) -> None:
-        temporary.write_text("ha")
-        raise OSError("disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        write_atomically(path, half)
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_the_old_file_stands_until_the_new_one_is_whole(tmp_path: Path) -> None:
-    path = tmp_path / "result.txt"
-    path.write_text("old")
-
-    def write(temporary: Path) -> None:
-        temporary.write_text("new")
-        assert path.read_text() == "old"
-
-    write_atomically(path, write)
-    assert path.read_text() == "new"
-
-
-@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
-def test_files_have_the_usual_permissions(tmp_path: Path) -> None:
-    plain = tmp_path / "plain"
-    plain.write_text("")
-    save_weights(small(), tmp_path / "weights.safetensors")
-    run(small(), 1, checkpoint=tmp_path / "run.pt")
-    usual = stat.S_IMODE(plain.stat().st_mode)
-    for path in tmp_path.iterdir():
-        assert stat.S_IMODE(path.stat().st_mode) == usual, path.name
-
-
-def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="nowhere does not exist; create it first"):
-        save_weights(small(), tmp_path / "nowhere" / "weights.safetensors")
-
-
-def test_weights_come_back(tmp_path: Path) -> None:
-    path = tmp_path / "weights.safetensors"
-    model, other = small(), small()
-    fit(model, TRAIN, num_epochs=1)
-    save_weights(model, path)
-    load_weights(other, path)
-    assert torch.equal(weights(model), weights(other))
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_weights_may_lie_anyhow_in_memory(tmp_path: Path) -> None:
-    class Transposed(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.w = nn.Parameter(torch.arange(6.0).reshape(2, 3).T)
-
-    path = tmp_path / "weights.safetensors"
-    first, second = Transposed(), Transposed()
-    nn.init.zeros_(second.w)
-    save_weights(first, path)
-    load_weights(second, path)
-    assert torch.equal(first.w, second.w)
-
-
-def test_wrong_weights_leave_the_model_unchanged(tmp_path: Path) -> None:
-    path = tmp_path / "weights.safetensors"
-    model = small()
-    before = weights(model)
-    with pytest.raises(FileNotFoundError, match="no weights at"):
-        load_weights(model, path)
-    save_weights(small(latent_dim=3), path)
-    with pytest.raises(ValueError, match=r"does not fit this VAE.*settings it was saved with"):
-        load_weights(model, path)
-    with seeded(0):
-        plain = Autoencoder(IMAGE_SHAPE, 2, network=MLP(hidden=(8,)))
-    save_weights(plain, path)
-    with pytest.raises(ValueError, match="does not fit this VAE"):
-        load_weights(model, path)
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(ValueError, match="no complete safetensors file"):
-        load_weights(model, path)
-    assert torch.equal(weights(model), before)

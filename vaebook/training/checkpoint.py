@@ -15,18 +15,6 @@ from torch import Tensor, nn
 from vaebook.training.description import description, differences, plain_module, plain_name
 from vaebook.training.files import write_atomically
 
-# What fit writes after each epoch.
-RUN_KEYS = {
-    "model",
-    "optimisers",
-    "shuffler",
-    "noise",
-    "callbacks",
-    "history",
-    "epoch",
-    "settings",
-}
-
 # A checkpoint is a file of torch.save, which ends with this and the SHA-256 of all before it.
 MARK = b"\nvaebook checkpoint, SHA-256 "
 DIGITS = 64
@@ -285,7 +273,7 @@ def size_of_run(state: Any, name: str = "state") -> int:
     )
 
 
-def load_run(path: str | Path, keys: Collection[str] = RUN_KEYS) -> dict[str, Any]:
+def load_run(path: str | Path, keys: Collection[str] = ()) -> dict[str, Any]:
     """Read what :func:`save_run` wrote, on whatever device, into the main memory.
 
     Only tensors and plain values are unpickled, so a file cannot run code.

@@ -17,7 +17,7 @@ from torch.distributions import Distribution
 from torch.distributions.utils import lazy_property
 
 Plain = bool | int | float | str | tuple | None
-MODULE_ATTRIBUTES = {*vars(nn.Module()), "_compiled_call_impl"}
+MODULE_ATTRIBUTES = {*vars(nn.Module()), "_compiled_call_impl", "_is_torch_compile"}
 MAX_NUMBERS = 8  # a longer tensor is described by its hash
 MAX_DEPTH = 6
 

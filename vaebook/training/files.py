@@ -237,8 +237,7 @@ def _full_message(target: Path, what: str, free: int) -> str:
 
 
 def _size(num_bytes: int) -> str:
-    for unit in ("bytes", "KB", "MB", "GB"):
-        if num_bytes < 1000 or unit == "GB":
-            break
-        num_bytes = -(-num_bytes // 1000)
-    return f"{num_bytes} {unit}"
+    for unit, power in (("GB", 3), ("MB", 2), ("KB", 1)):
+        if num_bytes >= 1000**power:
+            return f"{num_bytes / 1000**power:.1f} {unit}"
+    return f"{num_bytes} bytes"
