@@ -11,13 +11,14 @@ from torch.distributions import Bernoulli, Distribution, Independent, constraint
 from torch.nn import functional as F
 
 from vaebook._checks import check_count, check_positive, values_are_checked
+from vaebook._configuration import Configured
 from vaebook.distributions.gaussian import LOG_TWO_PI
 
 MeanActivation = Literal["sigmoid", "identity"]
 IMAGE_DIMS = (-3, -2, -1)
 
 
-class Likelihood(nn.Module, ABC):
+class Likelihood(Configured, nn.Module, ABC):
     """Turns the decoder's output ``[..., c, h, w]`` into a distribution over images.
 
     The distribution has event shape ``(c, h, w)``: its ``log_prob`` sums over channels and pixels

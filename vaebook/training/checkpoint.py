@@ -20,6 +20,7 @@ MARK = b"\nvaebook checkpoint, SHA-256 "
 DIGITS = 64
 
 PLAIN = (type(None), bool, int, float, str, bytes, torch.dtype, torch.device, torch.Size)
+OWN = "vaebook/"  # tensors of a file of weights that are not in the model's state begin so
 ZIP = b"PK\x03\x04"
 
 FOREIGN = (
@@ -57,7 +58,7 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
     weights, metadata = unsealed(path)
     if "description" in metadata:
         _check_settings(path, json.loads(metadata["description"]), settings_of(model))
-    fill(model, weights, path)
+    fill(model, {k: value for k, value in weights.items() if not k.startswith(OWN)}, path)
     model.eval()
 
 

@@ -83,10 +83,12 @@ def _describe_module(
 ) -> Iterator[tuple[str, Plain]]:
     yield _join(name, "class"), type(module).__name__
     for key, value in vars(module).items():
-        if key == "configuration":  # what it was built with
+        if key == "configuration":  # what it was built with; objects are described as its parts
+            own = {*vars(module), *module._modules, *module._parameters, *module._buffers}
             for argument, given in value.items():
-                if not isinstance(given, Tensor):  # where training started
-                    yield from _describe(_join(name, f"{key}.{argument}"), given, known, 0)
+                plain = None if argument in own else _plain(given)
+                if plain is not None and plain is not NotImplemented:
+                    yield _join(name, f"{key}.{argument}"), plain
         elif key not in MODULE_ATTRIBUTES and (tensors or not isinstance(value, Tensor)):
             yield from _describe(_join(name, key), value, known, 0)
     if tensors:

@@ -1,0 +1,61 @@
+"""What an object was built with, so that a file can tell how to build it again."""
+
+import functools
+import inspect
+from typing import Any
+
+VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+class Configured:
+    """Keeps the arguments that an object was built with in ``configuration``, by their names.
+
+    Defaults are among them. A subclass with an ``__init__`` of its own needs to do nothing.
+    """
+
+    configuration: dict[str, Any]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not hasattr(cls.__init__, "records"):
+            cls.__init__ = _recording(cls.__init__)  # type: ignore[method-assign]
+
+
+def _recording(init: Any) -> Any:
+    signature = inspect.signature(init)
+
+    @functools.wraps(init)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 (it takes its place)
+        if "configuration" not in vars(self):  # else this is the __init__ of a base class
+            try:
+                bound = signature.bind(self, *args, **kwargs)
+            except TypeError:  # the call itself says so better
+                init(self, *args, **kwargs)
+            bound.apply_defaults()
+            vars(self)["configuration"] = {
+                name: list(value) if type(value) is list else value
+                for name, value in list(bound.arguments.items())[1:]
+                if value or signature.parameters[name].kind not in VARIABLE
+            }
+        init(self, *args, **kwargs)
+
+    __init__.records = True  # type: ignore[attr-defined]
+    return __init__
+
+
+def rebuild(cls: type, configuration: dict[str, Any]) -> Any:
+    """A new object of ``cls`` from the arguments that :class:`Configured` kept."""
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+    for name, parameter in inspect.signature(cls).parameters.items():
+        if name not in configuration:
+            continue
+        if parameter.kind is parameter.VAR_KEYWORD:
+            kwargs.update(configuration[name])
+        elif parameter.kind is parameter.VAR_POSITIONAL:
+            args.extend(configuration[name])
+        elif parameter.kind is parameter.KEYWORD_ONLY:
+            kwargs[name] = configuration[name]
+        else:
+            args.append(configuration[name])
+    return cls(*args, **kwargs)
