@@ -126,12 +126,15 @@ class CapturedStep:
         noise = torch.cuda.get_rng_state(device), torch.get_rng_state()
         side = torch.cuda.Stream(device)
         side.wait_stream(torch.cuda.current_stream(device))
+        waiting = torch.cuda.get_sync_debug_mode()
         try:
+            torch.cuda.set_sync_debug_mode("error")  # a graph cannot wait for the device
             with torch.cuda.stream(side):
                 for _ in range(WARM_UP_STEPS):
                     self.step(self._inputs)
-            torch.cuda.current_stream(device).wait_stream(side)
         finally:
+            torch.cuda.set_sync_debug_mode(waiting)
+            torch.cuda.current_stream(device).wait_stream(side)
             _restore(self.model, self.optimizers, state)
             torch.cuda.set_rng_state(noise[0], device)
             torch.set_rng_state(noise[1])
@@ -144,9 +147,14 @@ class CapturedStep:
             raise RuntimeError("the loss replaces a buffer of the model instead of filling it")
         self.model.zero_grad(set_to_none=True)
         graph = torch.cuda.CUDAGraph()
+        generator = torch.cuda.default_generators[device.index or 0]
+        outside = generator.clone_state()
         try:
             with torch.cuda.graph(graph):
                 self._means = torch.stack(list(self.step(self._inputs)))
+        except Exception:
+            generator.graphsafe_set_state(outside)  # it believes that the capture goes on
+            raise
         finally:
             torch.cuda.set_rng_state(noise[0], device)
             torch.set_rng_state(noise[1])
