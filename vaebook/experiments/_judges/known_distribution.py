@@ -44,8 +44,8 @@ def known_distribution(folder: Path | None) -> Verdict:
 
     evidence = (
         f"Of codes from N(0, I), between {told(worst)} and {told(best)} decode to a dog: the "
-        f"distribution is known, and whether its samples are dogs depends on the nats that "
-        f"the model spends on a picture and on its network."
+        "distribution is known, and whether its samples are dogs depends on the pixel noise and on "
+        "the network."
     )
     measure = "share of dogs of N(0, I), divided by that of reconstructions"
     rows = relative.sort_values("mean").iloc[[0, -1]]
