@@ -35,7 +35,7 @@ def _recording(init: Any) -> Any:
             vars(self)["configuration"] = {
                 name: list(value) if type(value) is list else value
                 for name, value in list(bound.arguments.items())[1:]
-                if value or signature.parameters[name].kind not in VARIABLE
+                if signature.parameters[name].kind not in VARIABLE or value
             }
         init(self, *args, **kwargs)
 
