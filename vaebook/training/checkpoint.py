@@ -150,7 +150,14 @@ def sealed(tensors: dict[str, Tensor], metadata: Mapping[str, str]) -> bytes:
 
     It is computed with zeros in its place, so that it covers the header too.
     """
-    content = save(tensors, dict(metadata) | {"sha256": "0" * DIGITS})
+    content = save(tensors)
+    length = 8 + int.from_bytes(content[:8], "little")
+    kept = {"sha256": "0" * DIGITS} | dict(metadata)  # safetensors puts them in any order
+    header = json.dumps(
+        {"__metadata__": kept} | json.loads(content[8:length]), separators=(",", ":")
+    ).encode()
+    header += b" " * (-len(header) % 8)
+    content = len(header).to_bytes(8, "little") + header + content[length:]
     at = _checksum_at(content, "0" * DIGITS)
     assert at is not None
     digest = hashlib.sha256(content).hexdigest().encode()
