@@ -73,7 +73,7 @@ PAIRS: list[tuple[Callable[[], nn.Module], Callable[[], nn.Module], str]] = [
     (
         lambda: VAE(SHAPE, 2, prior=unit_laplace(2)),
         lambda: VAE(SHAPE, 2),
-        "_prior.class 'Independent' then",
+        "^.*prior.distribution.class 'Independent' then, 'DiagonalGaussian' now",
     ),
     (lambda: Net(act=torch.relu), lambda: Net(act=torch.tanh), "relu' then, "),
     (lambda: Net(act=F.elu), lambda: Net(act=F.gelu), "act '.*elu' then, '.*gelu' now"),
@@ -92,9 +92,9 @@ PAIRS: list[tuple[Callable[[], nn.Module], Callable[[], nn.Module], str]] = [
     (lambda: Net(mask=torch.eye(5)), lambda: Net(mask=torch.ones(5, 5)), "mask 'float32"),
     (lambda: Net(p=normal(1.0)), lambda: Net(p=normal(2.0)), "p.base_dist.scale 'float32"),
     (lambda: Net(p=normal(1.0, 2)), lambda: Net(p=normal(2.0, 2)), r"scale 'float32\[2\] \[1.0"),
-    (lambda: Net(p=mixture(0.5)), lambda: Net(p=mixture(0.4)), "p._mixture_distribution"),
+    (lambda: Net(p=mixture(0.5)), lambda: Net(p=mixture(0.4)), "p.mixture_distribution"),
     (lambda: Net(p=moved(1.0)), lambda: Net(p=moved(2.0)), "transforms.0.loc 1.0 then, 2.0 now"),
-    (lambda: Net(p=correlated(0.1)), lambda: Net(p=correlated(0.2)), "p._unbroadcasted_scale_tril"),
+    (lambda: Net(p=correlated(0.1)), lambda: Net(p=correlated(0.2)), "p.unbroadcasted_scale_tril"),
     (lambda: Net(p=Geometric(0.1)), lambda: Net(p=Geometric(0.2)), "p.probs"),
 ]
 

@@ -13,14 +13,17 @@ import pytest
 import torch
 from safetensors.torch import load_file, load_model, save_file
 from torch import Tensor, nn
+from torch.distributions import Independent, Normal
 
 from tests.properties import uniform
-from vaebook.distributions import unit_laplace, unit_uniform
+from vaebook.distributions import unit_laplace
 from vaebook.models import MLP, VAE, Autoencoder
 from vaebook.training import fit, load_weights, save_weights, seeded
 from vaebook.training.checkpoint import load_run, save_run, sealed
 
 IMAGE_SHAPE = (1, 4, 4)
+NORMAL = Independent(Normal(torch.zeros(2), torch.ones(2)), 1)
+WIDE = Independent(Normal(torch.zeros(2), 2 * torch.ones(2)), 1)
 KEYS = {"epoch", "model"}
 NOT_ROOT = pytest.mark.skipif(
     os.name == "nt" or os.getuid() == 0, reason="permissions do not bind the superuser"
@@ -360,8 +363,9 @@ def test_wrong_weights_leave_the_model_unchanged(tmp_path: Path) -> None:
         ({"beta": 4.0}, {}, "beta 4.0 then, 1.0 now"),
         ({"free_bits": 0.5}, {}, "free_bits 0.5 then, 0.0 now"),
         ({"sample_codes": False}, {}, "sample_codes False then, True now"),
-        ({"prior": unit_laplace(2)}, {}, "prior.*Laplace"),
-        ({"prior": unit_uniform(2)}, {"prior": unit_laplace(2)}, "prior.*Uniform"),
+        ({"prior": unit_laplace(2)}, {}, "prior.distribution.class 'Independent' then"),
+        ({"prior": unit_laplace(2)}, {"prior": NORMAL}, "base_dist.class 'Laplace' then, 'Normal'"),
+        ({"prior": NORMAL}, {"prior": WIDE}, r"base_dist.scale .*\[1.0, 1.0\].* then, .*2.0"),
         ({"posterior": "laplace"}, {}, "posterior_family 'laplace' then, 'diagonal' now"),
     ],
 )

@@ -45,12 +45,25 @@ def description(model: nn.Module, *, tensors: bool = True) -> dict[str, Plain]:
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """How two descriptions differ, one line for each name: ``"beta 1.0 then, 4.0 now"``."""
+    """How two descriptions differ, one line for each name: ``"beta 1.0 then, 4.0 now"``.
+
+    Where a part is of another class, what is inside it is not compared.
+    """
     names = [*now, *(name for name in then if name not in now)]
-    return [
-        f"{name} {_shown(then, name)} then, {_shown(now, name)} now"
+    different = [
+        name
         for name in names
         if name not in then or name not in now or _listed(then[name]) != _listed(now[name])
+    ]
+    others = [
+        name.removesuffix("class")
+        for name in different
+        if name.split(".")[-1] == "class" and name in then and name in now
+    ]
+    return [
+        f"{_public(name)} {_shown(then, name)} then, {_shown(now, name)} now"
+        for name in different
+        if not any(name.startswith(other) and name != f"{other}class" for other in others)
     ]
 
 
@@ -63,6 +76,11 @@ def plain_module(model: nn.Module) -> nn.Module:
 def plain_name(name: str) -> str:
     """The name of a parameter or a part as it was before ``torch.compile``."""
     return re.sub(r"(?<![^.])_orig_mod(\.|$)", "", name).removesuffix(".")
+
+
+def _public(name: str) -> str:
+    """A name without the underscores that say who may use it."""
+    return re.sub(r"(?<![^.])_+", "", name)
 
 
 def _shown(values: Mapping[str, Any], name: str) -> str:
@@ -82,6 +100,7 @@ def _describe_module(
     name: str, module: nn.Module, known: set[int], tensors: bool
 ) -> Iterator[tuple[str, Plain]]:
     yield _join(name, "class"), type(module).__name__
+    seen: list[list[tuple[str, Plain]]] = []
     for key, value in vars(module).items():
         if key == "configuration":  # what it was built with; objects are described as its parts
             own = {*vars(module), *module._modules, *module._parameters, *module._buffers}
@@ -90,7 +109,12 @@ def _describe_module(
                 if plain is not None and plain is not NotImplemented:
                     yield _join(name, f"{key}.{argument}"), plain
         elif key not in MODULE_ATTRIBUTES and (tensors or not isinstance(value, Tensor)):
-            yield from _describe(_join(name, key), value, known, 0)
+            entries = list(_describe("", value, known, 0))
+            if len(entries) > 1 and entries in seen:
+                continue  # a second view of the same
+            seen.append(entries)
+            for inner, plain in entries:
+                yield _join(_join(name, key), inner) if inner else _join(name, key), plain
     if tensors:
         for key in sorted(module._non_persistent_buffers_set):
             yield from _describe(_join(name, key), module._buffers[key], known, 0)
