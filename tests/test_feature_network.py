@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from vaebook.models.feature_network import ClassClassifier, FactorRegressor, fit_answers
+from vaebook.models.feature_network import ClassClassifier, FactorRegressor
+from vaebook.training import fit
 
 
 def test_factors_are_scaled_to_their_ranges() -> None:
@@ -12,17 +13,17 @@ def test_factors_are_scaled_to_their_ranges() -> None:
     images = torch.rand(5, 1, 8, 8)
     read = network.factors(images).detach()
     # a factor is read right exactly where its loss is 0
-    assert network.answer_loss(images, read).max() < 1e-9
+    assert network.loss(images, read).max() < 1e-9
     # and a miss of half the range of one of two factors costs 1² / 2
     off = read + torch.tensor([0.0, 80.0])
-    torch.testing.assert_close(network.answer_loss(images, off), torch.full((5,), 0.5))
+    torch.testing.assert_close(network.loss(images, off), torch.full((5,), 0.5))
 
 
 def test_cross_entropy_is_minus_the_log_probability() -> None:
     network = ClassClassifier((1, 12, 12), 3)
     images, labels = torch.rand(4, 1, 12, 12), torch.tensor([0, 2, 1, 2])
     chosen = network(images).softmax(1)[torch.arange(4), labels]
-    torch.testing.assert_close(network.answer_loss(images, labels), -chosen.log())
+    torch.testing.assert_close(network.loss(images, labels), -chosen.log())
 
 
 @pytest.mark.parametrize("size", [28, 32])
@@ -45,9 +46,9 @@ def test_training_learns_and_repeats() -> None:
     for _ in range(2):
         torch.manual_seed(1)
         network = FactorRegressor((1, 8, 8), torch.zeros(1), torch.ones(1))
-        before = float(network.answer_loss(images, answers).detach().mean())
-        fit_answers(network, images, answers, num_epochs=15, batch_size=32, seed=3)
-        losses.append(float(network.answer_loss(images, answers).detach().mean()) / before)
+        before = float(network.loss(images, answers).detach().mean())
+        fit(network, (images, answers), num_epochs=15, batch_size=32, lr=2e-3, seed=3)
+        losses.append(float(network.loss(images, answers).detach().mean()) / before)
         weights.append(network.head.weight.detach().clone())
     assert losses[0] < 0.05
     assert torch.equal(*weights)
@@ -55,5 +56,5 @@ def test_training_learns_and_repeats() -> None:
 
 def test_an_answer_for_each_image() -> None:
     network = ClassClassifier((1, 8, 8), 2)
-    with pytest.raises(ValueError, match="one for each"):
-        fit_answers(network, torch.rand(3, 1, 8, 8), torch.zeros(2).long(), num_epochs=1)
+    with pytest.raises(ValueError, match="one row for each example"):
+        fit(network, (torch.rand(3, 1, 8, 8), torch.zeros(2).long()), num_epochs=1)

@@ -1,6 +1,5 @@
 """Densities fitted to codes after training: where a new code could be drawn from (chapter 02)."""
 
-import copy
 import math
 import warnings
 
@@ -23,6 +22,7 @@ from vaebook._checks import check_count, check_finite, check_positive
 from vaebook._random import seeded
 from vaebook.distributions.flow import SplineFlow
 from vaebook.distributions.gaussian import DiagonalGaussian
+from vaebook.training import KeepBest, fit
 
 # Added to variances, relative to their mean: codes may lie in a thin sheet, or a dimension be dead.
 JITTER = 1e-6
@@ -106,7 +106,8 @@ class BoxCorners(Distribution):
     @torch.no_grad()
     def sample(self, sample_shape=torch.Size()) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: B008
         """Toss a coin for each dimension: its low side or its high one."""
-        coin = torch.rand(self._extended_shape(torch.Size(sample_shape))) < 0.5
+        shape = self._extended_shape(torch.Size(sample_shape))
+        coin = torch.rand(shape, device=self.low.device) < 0.5
         return torch.where(coin, self.low, self.high)
 
     def log_prob(self, value: Tensor) -> Tensor:
@@ -190,19 +191,18 @@ def fit_flow(
     with seeded(seed):
         flow = SplineFlow(codes.shape[1]).to(codes)
         order = torch.randperm(len(codes))
-        held_out, training = units[order[: len(codes) // 10]], units[order[len(codes) // 10 :]]
-        optimiser = torch.optim.Adam(flow.parameters(), lr=lr)
-        best, weights = -math.inf, copy.deepcopy(flow.state_dict())
-        for _ in range(num_epochs):
-            for batch in training[torch.randperm(len(training))].split(256):
-                optimiser.zero_grad()
-                (-flow().log_prob(batch).mean()).backward()
-                optimiser.step()
-            with torch.no_grad():
-                score = float(flow().log_prob(held_out).mean())
-            if score > best:
-                best, weights = score, copy.deepcopy(flow.state_dict())
-    flow.load_state_dict(weights)
+    held_out, training = units[order[: len(codes) // 10]], units[order[len(codes) // 10 :]]
+    fit(
+        flow,
+        training,
+        num_epochs=num_epochs,
+        batch_size=256,
+        lr=lr,
+        seed=seed,
+        validation=held_out,
+        callbacks=[KeepBest()],
+        progress=False,
+    )
     flow.requires_grad_(False)
     to_codes = AffineTransform(mean, std, event_dim=1)
     return TransformedDistribution(flow(), [to_codes], validate_args=False)

@@ -3,12 +3,18 @@
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution, Transform, constraints
-from zuko.flows import NSF
 
 from vaebook._checks import check_count
 from vaebook.distributions.gaussian import DiagonalGaussian
+
+# zuko switches off the checks of every distribution in the process, for good: put them back.
+_validates = Distribution._validate_args
+from zuko.flows import NSF  # noqa: E402
+
+Distribution.set_default_validate_args(_validates)
 
 
 class FlowDistribution(Distribution):
@@ -93,3 +99,8 @@ class SplineFlow(nn.Module):
         """The distribution at the present parameters."""
         base = DiagonalGaussian(self._zeros, self._zeros, validate_args=False)
         return FlowDistribution(self.transform(), base)
+
+    def loss(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """−log p(z) of each code in nats, for ``fit``."""
+        losses: Tensor = -self().log_prob(codes)
+        return losses

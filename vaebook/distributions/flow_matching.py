@@ -1,15 +1,19 @@
 """Flow matching: noise is carried to codes along a velocity found by regression (chapter 14)."""
 
+from functools import partial
+
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import AffineTransform, Distribution, TransformedDistribution
+from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from vaebook._checks import check_count, check_finite, check_positive, check_same_shape
 from vaebook._random import seeded
 from vaebook.distributions.continuous_flow import ContinuousFlow
 from vaebook.distributions.gaussian import standard_normal
 from vaebook.distributions.velocity import Velocity, VelocityNetwork
+from vaebook.training import fit
 
 
 def straight_path(
@@ -47,6 +51,25 @@ def flow_matching_loss(
     """
     x, target = straight_path(noise, codes, t)
     return (velocity(x, t) - target).square().sum(-1)
+
+
+class FlowMatching(nn.Module):
+    """A velocity network in training: each step draws noise and a time for every code.
+
+    Args:
+        network: the velocity.
+        base: the noise, over vectors of d numbers.
+    """
+
+    def __init__(self, network: VelocityNetwork, base: Distribution) -> None:
+        super().__init__()
+        self.network, self.base = network, base
+
+    def loss(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+        """:func:`flow_matching_loss` of each code, for ``fit``."""
+        noise = self.base.sample((len(codes),)).to(codes)
+        t = torch.rand(len(codes)).to(codes)
+        return flow_matching_loss(self.network, noise, codes, t)
 
 
 def fit_flow_matching(
@@ -112,18 +135,17 @@ def fit_flow_matching(
     units = (codes - centre) * (scale / std)
     with seeded(seed):
         network = VelocityNetwork(latent_dim, hidden).to(codes)
-        optimiser = torch.optim.Adam(network.parameters(), lr=lr, fused=True)
-        num_batches = -(-len(units) // batch_size)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, num_epochs * num_batches)
-        for _ in range(num_epochs):
-            for batch in units[torch.randperm(len(units))].split(batch_size):
-                noise = base.sample((len(batch),)).to(batch)
-                t = torch.rand(len(batch)).to(batch)
-                loss = flow_matching_loss(network, noise, batch, t).mean()
-                optimiser.zero_grad()
-                loss.backward()
-                optimiser.step()
-                schedule.step()
+    training_steps = num_epochs * -(-len(units) // batch_size)
+    fit(
+        FlowMatching(network, base),
+        units,
+        num_epochs=num_epochs,
+        batch_size=batch_size,
+        lr=lr,
+        scheduler=partial(CosineAnnealingLR, T_max=training_steps),
+        seed=seed,
+        progress=False,
+    )
     network.requires_grad_(False)
     flow = ContinuousFlow(network, base, num_steps=num_steps, divergence=network.divergence)
     # one entry for each dimension: of a single number, torch would count the logarithm once, not d

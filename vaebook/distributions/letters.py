@@ -1,6 +1,5 @@
 """Distributions over words of letters, fitted to the codes of a VQ-VAE (chapter 09)."""
 
-import copy
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from torch.nn import functional as F
 
 from vaebook._checks import check_count
 from vaebook._random import seeded
+from vaebook.training import KeepBest, fit
 
 PSEUDO_COUNT = 0.5  # of each letter at each place, so that none is impossible
 HELD_OUT = 0.1  # share of the words that decide when to stop
@@ -65,6 +65,10 @@ class LetterNetwork(nn.Module):
         weight = next(self.layers.parameters())
         logits: Tensor = self.layers(one_hot.to(weight.dtype))
         return logits.unflatten(-1, (self.num_letters, self.alphabet_size))
+
+    def loss(self, letters: Int[Tensor, "n l"]) -> Float[Tensor, " n"]:
+        """−log p(word) of each word in nats, for ``fit``."""
+        return -AutoregressiveLetters(self).log_prob(letters)
 
 
 class AutoregressiveLetters(Distribution):
@@ -152,23 +156,19 @@ def _fit_network(
     if len(letters) < 20:
         raise ValueError(f"{len(letters)} words are too few; expected at least 20.")
     with seeded(seed):
-        network = LetterNetwork(letters.shape[1], alphabet_size)
-        network.to(letters.device)
-        words = AutoregressiveLetters(network)
+        network = LetterNetwork(letters.shape[1], alphabet_size).to(letters.device)
         order = torch.randperm(len(letters))
-        num_held_out = int(HELD_OUT * len(letters))
-        held_out, training = letters[order[:num_held_out]], letters[order[num_held_out:]]
-        optimiser = torch.optim.Adam(network.parameters(), lr=4e-3, fused=True)
-        best, weights = -torch.inf, copy.deepcopy(network.state_dict())
-        for _ in range(num_epochs):
-            for batch in training[torch.randperm(len(training))].split(256):
-                optimiser.zero_grad()
-                (-words.log_prob(batch).mean()).backward()
-                optimiser.step()
-            with torch.no_grad():
-                score = float(words.log_prob(held_out).mean())
-            if score > best:
-                best, weights = score, copy.deepcopy(network.state_dict())
-    network.load_state_dict(weights)
+    num_held_out = int(HELD_OUT * len(letters))
+    fit(
+        network,
+        letters[order[num_held_out:]],
+        num_epochs=num_epochs,
+        batch_size=256,
+        lr=4e-3,
+        seed=seed,
+        validation=letters[order[:num_held_out]],
+        callbacks=[KeepBest()],
+        progress=False,
+    )
     network.requires_grad_(False)
-    return words
+    return AutoregressiveLetters(network)

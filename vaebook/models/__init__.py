@@ -2,8 +2,8 @@
 
 from vaebook.models.autoencoder import Autoencoder
 from vaebook.models.codebook import Codebook, Quantised
-from vaebook.models.conditional_vae import ConditionalVAE, pack_conditions
-from vaebook.models.feature_network import ClassClassifier, FactorRegressor, fit_answers
+from vaebook.models.conditional_vae import ConditionalVAE
+from vaebook.models.feature_network import ClassClassifier, FactorRegressor
 from vaebook.models.gan import (
     GAN,
     discriminator_loss,
@@ -12,8 +12,10 @@ from vaebook.models.gan import (
     non_saturating_loss,
 )
 from vaebook.models.incomplete_gaussian import IncompleteGaussian
-from vaebook.models.incomplete_vae import IncompleteVAE, pack_table
+from vaebook.models.incomplete_vae import IncompleteVAE
 from vaebook.models.interpolation import slerp
+from vaebook.models.io import load_model, save_model
+from vaebook.models.latent_variable import LatentVariableModel
 from vaebook.models.networks import MLP, Conv, Network
 from vaebook.models.optimal_decoder import OptimalDecoder
 from vaebook.models.ppca import ProbabilisticPCA, best_covariance, posterior_gap
@@ -37,6 +39,7 @@ __all__ = [
     "FactorRegressor",
     "IncompleteGaussian",
     "IncompleteVAE",
+    "LatentVariableModel",
     "Network",
     "OptimalDecoder",
     "ProbabilisticPCA",
@@ -44,12 +47,11 @@ __all__ = [
     "WassersteinAutoencoder",
     "best_covariance",
     "discriminator_loss",
-    "fit_answers",
     "gradient_penalty",
+    "load_model",
     "minimax_loss",
     "non_saturating_loss",
-    "pack_conditions",
-    "pack_table",
     "posterior_gap",
+    "save_model",
     "slerp",
 ]

@@ -3,17 +3,16 @@
 from abc import ABC, abstractmethod
 from itertools import pairwise
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from vaebook._checks import check_count, check_images
-from vaebook._random import seeded
-from vaebook.models.networks import ImageShape
+from vaebook._configuration import Configured
+from vaebook.models.latent_variable import ImageShape
 
 
-class FeatureNetwork(nn.Module, ABC):
+class FeatureNetwork(Configured, nn.Module, ABC):
     """Three strided convolutions, a layer of features, and one linear map to the answers.
 
     Distances between pixels hardly say how alike two pictures look. Those between the features of
@@ -61,8 +60,8 @@ class FeatureNetwork(nn.Module, ABC):
         return answers
 
     @abstractmethod
-    def answer_loss(self, images: Tensor, answers: Tensor) -> Float[Tensor, " n"]:
-        """How wrong the network is about each image."""
+    def loss(self, images: Tensor, answers: Tensor) -> Float[Tensor, " n"]:
+        """How wrong the network is about each image, for ``fit(network, (images, answers))``."""
 
 
 class FactorRegressor(FeatureNetwork):
@@ -93,7 +92,7 @@ class FactorRegressor(FeatureNetwork):
         """The factors as the network reads them, in their units; they may leave their ranges."""
         return self.low + (self.high - self.low) * (self(images) + 1) / 2
 
-    def answer_loss(
+    def loss(
         self, images: Float[Tensor, "n c h w"], answers: Float[Tensor, "n f"]
     ) -> Float[Tensor, " n"]:
         """Mean squared error of the factors scaled to [−1, 1], of each image."""
@@ -104,49 +103,8 @@ class FactorRegressor(FeatureNetwork):
 class ClassClassifier(FeatureNetwork):
     """Names the class of a picture: trained by cross-entropy, in nats."""
 
-    def answer_loss(
+    def loss(
         self, images: Float[Tensor, "n c h w"], answers: Int[Tensor, " n"]
     ) -> Float[Tensor, " n"]:
         """−log of the probability that the network gives the right class, of each image."""
         return F.cross_entropy(self(images), answers, reduction="none")
-
-
-def fit_answers(
-    network: FeatureNetwork,
-    images: Float[Tensor, "n c h w"],
-    answers: Tensor,
-    *,
-    num_epochs: int,
-    batch_size: int = 128,
-    lr: float = 2e-3,
-    seed: int = 0,
-) -> None:
-    """Train a feature network with Adam, its rate lowered along half a cosine.
-
-    Args:
-        network: what is trained, in place.
-        images: pictures in [0, 1].
-        answers: what is asked of each: factors ``[n, f]``, or classes ``[n]``.
-        num_epochs: passes over the pictures.
-        batch_size: pictures in a step.
-        lr: the first learning rate; the last is 0.
-        seed: of the shuffling.
-
-    Raises:
-        ValueError: if there is not one answer for each image.
-    """
-    check_count("num_epochs", num_epochs)
-    check_count("batch_size", batch_size)
-    if len(images) != len(answers):
-        raise ValueError(f"{len(answers)} answers for {len(images)} images; expected one for each.")
-    optimiser = torch.optim.Adam(network.parameters(), lr=lr)
-    num_steps = num_epochs * -(-len(images) // batch_size)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, num_steps)
-    with seeded(seed):
-        for _ in range(num_epochs):
-            for batch in torch.randperm(len(images)).split(batch_size):
-                optimiser.zero_grad()
-                network.answer_loss(images[batch], answers[batch]).mean().backward()
-                optimiser.step()
-                schedule.step()
-    network.eval()
