@@ -20,7 +20,12 @@ HOW = {"params", "fused", "foreach", "capturable"}  # how a step is computed, no
 
 
 def make_optimizer(
-    player: Player, factory: OptimizerFactory | None, lr: float | None, device: torch.device
+    player: Player,
+    factory: OptimizerFactory | None,
+    lr: float | None,
+    device: torch.device,
+    *,
+    fused: bool = True,
 ) -> tuple[Optimizer, dict[str, Any]]:
     """The optimiser of a player, and its description for a checkpoint.
 
@@ -29,13 +34,14 @@ def make_optimizer(
         factory: makes it from parameters; ``None`` is Adam.
         lr: of Adam, before the player's ``lr_factor``.
         device: where the parameters are.
+        fused: whether that Adam moves all parameters in one kernel.
 
     Raises:
         ValueError: if the factory is none, or makes something else.
     """
     if factory is None:
         assert lr is not None
-        made: Any = Adam(player.trained, lr=lr, betas=player.betas, fused=True)
+        made: Any = Adam(player.trained, lr=lr, betas=player.betas, fused=fused)
     else:
         _check_factory("optimizer", factory, "partial(torch.optim.AdamW, lr=1e-3)")
         made = factory(player.trained)
