@@ -66,7 +66,7 @@ from vaebook.distributions.likelihoods import (
     Likelihood,
 )
 from vaebook.distributions.mixture import Mixture
-from vaebook.distributions.priors import Prior
+from vaebook.distributions.priors import FixedPrior, Prior, as_prior
 from vaebook.distributions.quadrature import quadrature_kl
 from vaebook.distributions.spherical import HypersphericalUniform, PowerSpherical
 from vaebook.distributions.stretched_beta import StretchedBeta
@@ -83,6 +83,7 @@ __all__ = [
     "ContinuousFlow",
     "DiagonalGaussian",
     "DiscretizedLogisticLikelihood",
+    "FixedPrior",
     "FlowDistribution",
     "FlowPrior",
     "GaussianLikelihood",
@@ -106,6 +107,7 @@ __all__ = [
     "StretchedBeta",
     "VampPrior",
     "VelocityNetwork",
+    "as_prior",
     "carry",
     "empirical_velocity",
     "exact_divergence",

@@ -119,6 +119,8 @@ class VampPrior(Prior):
         Tomczak & Welling (2018), eq. 9.
     """
 
+    support = None
+
     def __init__(self, pseudo_inputs: Float[Tensor, "k c h w"], latent_dim: int) -> None:
         super().__init__(latent_dim)
         check_images(pseudo_inputs, name="pseudo_inputs")

@@ -99,4 +99,6 @@ class Mixture(Distribution):
         if shape.numel() == 0:
             chosen = chosen[:0]
         draws = self.components.sample((len(chosen),))  # [n, k, d]
-        return draws[torch.arange(len(chosen)), chosen].reshape(shape + self.event_shape)
+        return draws[torch.arange(len(chosen), device=chosen.device), chosen].reshape(
+            shape + self.event_shape
+        )

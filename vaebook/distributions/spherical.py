@@ -20,6 +20,19 @@ def log_sphere_area(dim: int) -> float:
     return math.log(2) + 0.5 * dim * math.log(math.pi) - math.lgamma(0.5 * dim)
 
 
+class _UnitSphere(constraints.Constraint):
+    """Vectors of length 1."""
+
+    event_dim = 1
+
+    def check(self, value: Tensor) -> Tensor:
+        """Whether each vector has length 1."""
+        return _on_sphere(value, value.shape[-1:])
+
+
+unit_sphere = _UnitSphere()
+
+
 def _on_sphere(value: Tensor, event_shape: torch.Size) -> Tensor:
     if value.shape[-1:] != event_shape:
         raise ValueError(
@@ -38,27 +51,29 @@ class HypersphericalUniform(Distribution):
     """
 
     arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 (the base class's way)
-    support = constraints.real_vector
+    support = unit_sphere
     has_rsample = False
 
     def __init__(self, dim: int) -> None:
         check_count("dim", dim, minimum=2)
+        self._origin = torch.zeros(dim)  # says where samples are wanted, and in which precision
         super().__init__(event_shape=torch.Size((dim,)), validate_args=False)
 
     @property
     def mean(self) -> Tensor:
         """The origin, which is not on the sphere."""
-        return torch.zeros(self.event_shape)
+        return self._origin
 
     @property
     def variance(self) -> Tensor:
         """1/d for each number."""
-        return torch.full(self.event_shape, 1 / self.event_shape[0])
+        return torch.full_like(self._origin, 1 / self.event_shape[0])
 
     @torch.no_grad()
     def sample(self, sample_shape=torch.Size()) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: B008
         """Draw unit vectors ``[*sample_shape, d]``: normal ones, divided by their length."""
-        return F.normalize(torch.randn(self._extended_shape(torch.Size(sample_shape))), dim=-1)
+        shape, like = self._extended_shape(torch.Size(sample_shape)), self._origin
+        return F.normalize(torch.randn(shape, dtype=like.dtype, device=like.device), dim=-1)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Minus the log-area in nats, ``[...]``; −∞ off the sphere.
@@ -72,7 +87,7 @@ class HypersphericalUniform(Distribution):
 
     def entropy(self) -> Tensor:
         """The log-area in nats: no density on the sphere has more."""
-        return torch.tensor(log_sphere_area(self.event_shape[0]))
+        return self._origin.new_full((), log_sphere_area(self.event_shape[0]))
 
 
 class PowerSpherical(Distribution):
@@ -98,7 +113,7 @@ class PowerSpherical(Distribution):
     """
 
     arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 (the base class's way)
-    support = constraints.real_vector
+    support = unit_sphere
     has_rsample = True
 
     def __init__(
