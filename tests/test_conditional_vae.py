@@ -5,7 +5,7 @@ import torch
 from torch.distributions import MultivariateNormal, kl_divergence
 
 from vaebook.distributions import GaussianLikelihood, LearnedGaussianLikelihood
-from vaebook.models import MLP, ConditionalVAE, pack_conditions
+from vaebook.models import MLP, ConditionalVAE
 from vaebook.training import fit, seeded
 
 close = torch.testing.assert_close
@@ -119,17 +119,23 @@ def test_samples_come_from_the_prior_of_their_condition() -> None:
     close(found[1], model.decode(codes[1], conditions).detach())
 
 
-def test_packed_pictures_give_the_loss_of_their_parts() -> None:
+def test_the_loss_weighs_the_rate() -> None:
     model, (images, conditions) = small(beta=2.0, prior="learned"), some()
-    packed = pack_conditions(images, conditions)
-    assert packed.shape == (5, 2, 2, 3)
     with seeded(0):
-        loss = model.loss(packed)
+        loss = model.loss(images, conditions)
     with seeded(0):
         terms = model.elbo(images, conditions)
     close(loss, terms.distortion + 2.0 * terms.rate)
-    wide = pack_conditions(images, torch.rand(5, 13).double())
-    assert wide.shape == (5, 4, 2, 3)  # 13 numbers need three channels of six
+
+
+def test_labels_stand_for_one_hot_rows() -> None:
+    model, (images, _) = small(), some()
+    labels = torch.tensor([0, 3, 1, 2, 2])
+    rows = torch.nn.functional.one_hot(labels, 4)
+    for given in (labels, rows, rows.bool(), rows.float()):
+        model.check(images, given)
+        close(model.posterior(images, given).mu, model.posterior(images, rows.double()).mu)
+        close(model.sample(given, 2, seed=1), model.sample(rows.double(), 2, seed=1))
 
 
 def test_fit_trains_every_part() -> None:
@@ -137,7 +143,7 @@ def test_fit_trains_every_part() -> None:
         model = ConditionalVAE(SHAPE, 2, condition_dim=4, network=MLP((8,)), prior="learned")
     before = {name: value.clone() for name, value in model.state_dict().items()}
     images, conditions = (part.float() for part in some(40))
-    history = fit(model, pack_conditions(images, conditions), num_epochs=5, batch_size=10, lr=1e-2)
+    history = fit(model, (images, conditions), num_epochs=5, batch_size=10, lr=1e-2)
     assert history.rows[-1]["loss"] < history.rows[0]["loss"]
     fixed = {"likelihood.log_sigma"}
     after = model.state_dict()
@@ -146,12 +152,23 @@ def test_fit_trains_every_part() -> None:
 
 def test_errors() -> None:
     images, conditions = some()
-    with pytest.raises(ValueError, match="a row for each"):
-        pack_conditions(images, conditions[:3])
-    with pytest.raises(ValueError, match="expected 1 channels and 4 numbers"):
-        small().loss(images)
-    with pytest.raises(ValueError, match="conditions is"):
-        small().prior(conditions[:, :3])
+    model = small()
+    wrong = {
+        "for 5 rows": conditions[:3],
+        r"shape \(5, 3\); expected \[n, 4\]": conditions[:, :3],
+        r"shape \(5, 1\); expected \[n, 4\]": torch.arange(5)[:, None],
+        r"shape \(5,\); expected": conditions[:, 0],
+        r"lie in .*expected numbers from 0 to 1": conditions.index_fill(0, torch.tensor([2]), 5.8),
+        r"lie in \[nan": conditions * float("nan"),
+        r"lie in \[0, 4\]; expected labels from 0 to 3": torch.arange(5),
+        "is a list": [[0.0] * 4] * 5,
+    }
+    for message, given in wrong.items():
+        for use in (model.check, model.posterior, model.loss):
+            with pytest.raises(ValueError, match=message):
+                use(images, given)
+    with pytest.raises(ValueError, match="for 2 rows"):
+        model.decode(torch.zeros(2, 2).double(), conditions[:1])
     with pytest.raises(ValueError, match="'fixed' or 'learned'"):
         small(prior="other")
     with pytest.raises(ValueError, match="at least 0"):

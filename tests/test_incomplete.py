@@ -9,7 +9,7 @@ from sklearn.datasets import load_wine
 from torch.distributions import MultivariateNormal, Normal
 
 from vaebook.experiments import imputation
-from vaebook.models import MLP, IncompleteGaussian, IncompleteVAE, ProbabilisticPCA, pack_table
+from vaebook.models import MLP, IncompleteGaussian, IncompleteVAE, ProbabilisticPCA
 from vaebook.training import fit, seeded
 
 close = torch.testing.assert_close
@@ -99,13 +99,13 @@ def small(**settings: object) -> IncompleteVAE:
 def test_only_what_was_observed_counts() -> None:
     model = small()
     table = torch.tensor([[0.3, NAN, -0.7], [NAN, NAN, NAN]]).double()
-    packed = pack_table(table)
+    observed = ~table.isnan()
     codes = torch.tensor([[[0.4], [0.4]]]).double()
-    found = model.log_weights(packed, codes)[0]
+    found = model.log_weights(table, observed, codes)[0]
     means = model.decoder(codes[0]).flatten(1)[0]
     sigma = model.log_sigma.exp()
     log_p = Normal(means[[0, 2]], sigma[[0, 2]]).log_prob(table[0, [0, 2]]).sum()
-    posterior = model.posterior(packed)
+    posterior = model.posterior(table, observed)
     prior = Normal(0.0, 1.0).log_prob(codes[0, :, 0])
     each = Normal(posterior.mu[:, 0], posterior.std[:, 0]).log_prob(codes[0, :, 0])
     close(found, torch.stack([log_p, torch.zeros_like(log_p)]) + prior - each)
@@ -113,25 +113,28 @@ def test_only_what_was_observed_counts() -> None:
 
 def test_what_hides_in_a_gap_changes_nothing() -> None:
     model = small()
-    one = pack_table(torch.tensor([[0.3, NAN, -0.7]]).double())
-    other = one.clone()
-    other[0, 0, 0, 1] = 0.9  # a value where the mask says there is none
+    one = torch.tensor([[0.3, NAN, -0.7]]).double()
+    observed = torch.tensor([[True, False, True]])
     with seeded(1):
-        first = model.loss(one)
-    with seeded(1):
-        close(model.loss(other), first)
-    close(model.posterior(other).mu, model.posterior(one).mu)
-    empty = pack_table(torch.tensor([[0.3, 0.0, -0.7]]).double())  # observed, and at the mean
-    assert not torch.equal(model.posterior(empty).mu, model.posterior(one).mu)
+        first = model.loss(one, observed)
+    for hidden in (0.9, 0.0, float("inf")):  # where the mask says there is nothing
+        other = torch.where(observed, one, hidden)
+        with seeded(1):
+            close(model.loss(other, observed), first)
+        close(model.posterior(other, observed).mu, model.posterior(one).mu)
+    at_mean = torch.tensor([[0.3, 0.0, -0.7]]).double()  # observed, and at the mean
+    assert not torch.equal(model.posterior(at_mean).mu, model.posterior(one).mu)
+    model.loss(one, observed).sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
 
 
 def test_more_samples_tighten_the_bound() -> None:
-    packed = pack_table(correlated(50)[0].double())
+    table = correlated(50)[0].double()
     losses = []
     for number in (1, 10, 100):
         model = small(num_importance=number)
         with seeded(0):
-            repeated = torch.stack([model.loss(packed) for _ in range(40)])
+            repeated = torch.stack([model.loss(table) for _ in range(40)])
         losses.append(float(repeated.detach().mean()))
     assert losses[0] > losses[1] > losses[2]
 
@@ -163,21 +166,41 @@ def test_imputation_is_the_exact_conditional_of_a_linear_decoder() -> None:
 def test_it_learns_from_gaps() -> None:
     model, table = linear()
     gaps, missing = imputation.remove(table, 0.2, seed=0)
-    fit(model, pack_table(gaps), num_epochs=20, batch_size=50, lr=2e-2)
+    fit(model, (gaps, ~gaps.isnan()), num_epochs=20, batch_size=50, lr=2e-2)
     error = imputation.missing_rmse(model.impute(gaps), table, missing)
     blind = imputation.missing_rmse(torch.nan_to_num(gaps), table, missing)
     assert error < 0.9 * blind
 
 
-def test_packing() -> None:
-    packed = pack_table(torch.tensor([[1.0, NAN]]))
-    assert packed.shape == (1, 2, 1, 2)
-    close(packed[0, 0, 0], torch.tensor([0.51, 0.5]))
-    close(packed[0, 1, 0], torch.tensor([1.0, 0.0]))
-    with pytest.raises(ValueError, match="Standardise"):
-        pack_table(torch.tensor([[100.0]]))
-    with pytest.raises(ValueError, match="NaN for what is missing"):
-        pack_table(torch.ones(3))
+def test_a_code_stands_for_a_complete_row() -> None:
+    model, table = small(), torch.tensor([[0.3, NAN, -0.7]]).double()
+    code = model.encode(table)
+    close(model.decode(code), model.likelihood_of(code).mean)
+    close(model(table), model.decode(code))
+    close(model.reconstruct(table), model.decode(code).detach())
+    assert model.sample(7, seed=0).shape == (7, 3)
+    far = torch.full((1, 3), -50.0).double()
+    model.log_sigma.data.fill_(-9.0)  # below the floor of 0.03
+    sigma = torch.full((3,), 0.03).double()
+    expected = Normal(model.decode(code), sigma).log_prob(far).sum(-1)
+    close(model.likelihood_of(code).log_prob(far), expected)
+
+
+def test_wrong_tables_are_refused() -> None:
+    model, table = small(), torch.zeros(4, 3).double()
+    mask = torch.ones(4, 3, dtype=torch.bool)
+    wrong = {
+        "is a ndarray": (table.numpy(), mask),
+        r"shape \(4, 2\); expected \[n, 3\]": (table[:, :2], mask),
+        "has dtype torch.float32": (table.float(), mask),
+        r"observed is torch.float64 \(4, 3\)": (table, table),
+        r"observed is torch.bool \(4, 1\)": (table, mask[:, :1]),
+        "observed part of the table holds 12 values": (table / 0, mask),
+    }
+    for message, given in wrong.items():
+        for use in (model.check, model.loss):
+            with pytest.raises(ValueError, match=message):
+                use(*given)  # type: ignore[arg-type]
 
 
 # --- the experiment -----------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def test_cross_entropy_in_nats_is_the_sum_over_pixels() -> None:
         m = torch.sigmoid(model.decoder(posterior.rsample((1,))[0])).double()
     x = images.double()
     cross_entropy = -(x * m.log() + (1 - x) * (1 - m).log()).sum((1, 2, 3))
-    expected = cross_entropy + 2.0 * model._rate(posterior, posterior.mean[None])
+    expected = cross_entropy + 2.0 * model.rate(posterior, posterior.mean[None])
     torch.testing.assert_close(loss.double(), expected.detach(), rtol=1e-5, atol=1e-3)
     assert torch.equal(model.decode(posterior.mean), torch.sigmoid(model.decoder(posterior.mean)))
 

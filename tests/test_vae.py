@@ -21,6 +21,7 @@ from tests.properties import a_few, normal, seeds, uniform
 from vaebook.distributions import (
     BernoulliLikelihood,
     DiagonalGaussian,
+    FixedPrior,
     GaussianLikelihood,
     LearnedGaussianLikelihood,
 )
@@ -309,7 +310,7 @@ def test_samples_are_decoded_codes_of_the_prior(shifted: bool) -> None:
     m, variance = torch.tensor([1.0, -2.0]).double(), torch.tensor([0.25, 4.0]).double()
     model = truth.vae()
     if shifted:
-        model._prior = DiagonalGaussian(m, variance.log())
+        model._prior = FixedPrior(DiagonalGaussian(m, variance.log()))
     else:
         m, variance = torch.zeros(2).double(), torch.ones(2).double()
     images = model.sample(40_000, seed=0)

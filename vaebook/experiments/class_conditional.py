@@ -12,8 +12,7 @@ from torch.nn import functional as F
 
 from vaebook.data import ImageData, Split, load_digits
 from vaebook.distributions import GaussianLikelihood
-from vaebook.metrics._batches import evaluate_in_batches
-from vaebook.models import MLP, ConditionalVAE, pack_conditions
+from vaebook.models import MLP, ConditionalVAE
 from vaebook.training import fit, seeded
 
 NETWORK = MLP((128,))
@@ -62,8 +61,8 @@ def train(variant: Variant, data: ImageData, *, seed: int, num_epochs: int) -> C
             decoder_sees=variant.decoder_sees,
         )
     assert data.train.labels is not None
-    packed = pack_conditions(data.train.images, one_hot(data.train.labels, variant.strength))
-    fit(model, packed, num_epochs=num_epochs, lr=LR, seed=seed)
+    conditions = one_hot(data.train.labels, variant.strength)
+    fit(model, (data.train.images, conditions), num_epochs=num_epochs, lr=LR, seed=seed)
     return model
 
 
@@ -112,16 +111,10 @@ def measure(
     images, labels = data.test.images, data.test.labels
     assert labels is not None
     strength = variant.strength
-    packed = pack_conditions(images, one_hot(labels, strength))
-    beta, model.beta = model.beta, 1.0
+    conditions = one_hot(labels, strength)
 
-    def bound(batch: Tensor) -> tuple[Tensor, ...]:
-        return tuple(
-            model.elbo(batch[:, :1], batch[:, 1:].flatten(1)[:, :NUM_CLASSES], num_samples=4)
-        )
-
-    _, distortion, rate = evaluate_in_batches(model, packed, bound, seed=seed, batch_size=500)
-    model.beta = beta
+    with torch.no_grad(), seeded(seed):
+        _, distortion, rate = model.elbo(images, conditions, num_samples=4)
     wanted = torch.arange(NUM_CLASSES).repeat(50)
     samples = model.sample(one_hot(wanted, strength), seed=seed)[0]
     other = (labels + 1 + torch.arange(len(labels)) % (NUM_CLASSES - 1)) % NUM_CLASSES

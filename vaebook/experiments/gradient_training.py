@@ -40,7 +40,7 @@ class ScoreFunctionVAE(SampledVAE):
         value = log_likelihood.detach()
         weight = value - leave_one_out(value) if self.num_samples > 1 else value
         surrogate = (weight * posterior.log_prob(codes)).mean(0)  # its gradient trains the encoder
-        rate = self._rate(posterior, codes)
+        rate = self.rate(posterior, codes)
         return rate - log_likelihood.mean(0) - (surrogate - surrogate.detach())
 
 

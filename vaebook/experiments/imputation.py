@@ -14,7 +14,6 @@ from sklearn.impute import IterativeImputer, KNNImputer
 from torch import Tensor
 
 from vaebook.models import MLP, IncompleteGaussian, IncompleteVAE
-from vaebook.models.incomplete_vae import pack_table
 from vaebook.training import KeepBest, fit, seeded
 
 TABLES = {
@@ -85,16 +84,16 @@ def fit_vae(
     with seeded(seed):
         model = IncompleteVAE(table.shape[1], RANK, network=NETWORK, num_importance=num_importance)
         order = torch.randperm(len(table))
-    packed = pack_table(table)[order]
-    cut = len(packed) // 10
+    values, observed = torch.nan_to_num(table[order]), ~torch.isnan(table[order])
+    cut = len(values) // 10
     fit(
         model,
-        packed[cut:],
-        num_epochs=math.ceil(num_steps / math.ceil((len(packed) - cut) / 64)),
+        (values[cut:], observed[cut:]),
+        num_epochs=math.ceil(num_steps / math.ceil((len(values) - cut) / 64)),
         batch_size=64,
         lr=2e-3,
         seed=seed,
-        validation=packed[:cut],
+        validation=(values[:cut], observed[:cut]),
         callbacks=[KeepBest()],
     )
     return model

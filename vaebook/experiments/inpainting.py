@@ -11,7 +11,7 @@ from vaebook.data import ImageData, load_dogs
 from vaebook.distributions import GaussianLikelihood
 from vaebook.experiments._settings import DOG_LATENT_DIM
 from vaebook.metrics.nearest_dog import DOG_THRESHOLD, nearest_dog
-from vaebook.models import ConditionalVAE, Conv, ProbabilisticPCA, pack_conditions
+from vaebook.models import ConditionalVAE, Conv, ProbabilisticPCA
 from vaebook.training import fit, seeded
 
 # The decoder starts from blank paper; see vaebook.models.Conv.
@@ -78,10 +78,11 @@ class Regression(nn.Module):
         """The mean picture for each condition."""
         return self.likelihood(self.decoder(conditions)).mean
 
-    def loss(self, packed: Float[Tensor, "n c2 s s"]) -> Float[Tensor, " n"]:
+    def loss(
+        self, images: Float[Tensor, "n 1 s s"], conditions: Float[Tensor, "n k"]
+    ) -> Float[Tensor, " n"]:
         """−log p(x | c) in nats."""
-        conditions = packed[:, 1:].flatten(1)[:, :CONDITION_DIM]
-        return -self.likelihood(self.decoder(conditions)).log_prob(packed[:, :1])
+        return -self.likelihood(self.decoder(conditions)).log_prob(images)
 
 
 def conditional_vae(data: ImageData, prior: str) -> ConditionalVAE:
@@ -99,8 +100,8 @@ def conditional_vae(data: ImageData, prior: str) -> ConditionalVAE:
 def train(model: nn.Module, data: ImageData, *, seed: int, num_epochs: int) -> None:
     """Fit a model to the training dogs, each with one random half hidden."""
     images = data.train.images
-    packed = pack_conditions(images, conditions_of(images, random_halves(len(images), seed)))
-    fit(model, packed, num_epochs=num_epochs, batch_size=BATCH_SIZE, lr=LR, seed=seed)
+    conditions = conditions_of(images, random_halves(len(images), seed))
+    fit(model, (images, conditions), num_epochs=num_epochs, batch_size=BATCH_SIZE, lr=LR, seed=seed)
 
 
 def gaussian_guess(

@@ -67,7 +67,7 @@ class GreyCrossEntropyVAE(VAE):
         codes = posterior.rsample((1,))
         logits = self.decoder(codes[0])
         cross_entropy = F.binary_cross_entropy_with_logits(logits, images, reduction="none")
-        return cross_entropy.sum((1, 2, 3)) + self.beta * self._rate(posterior, codes)
+        return cross_entropy.sum((1, 2, 3)) + self.beta * self.rate(posterior, codes)
 
     def decode(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n c h w"]:
         """The sigmoid of the decoder's output, the picture that programs show."""

@@ -73,7 +73,7 @@ TRANSFORMS: dict[str, Transform] = {
 class SampledVAE(VAE):
     """A VAE with its rate taken from the samples: only densities, no closed form."""
 
-    def _rate(self, posterior: Distribution, codes: Float[Tensor, "s n d"]) -> Float[Tensor, " n"]:
+    def rate(self, posterior: Distribution, codes: Float[Tensor, "s n d"]) -> Float[Tensor, " n"]:
         return (posterior.log_prob(codes) - self.prior.log_prob(codes)).mean(0)
 
 

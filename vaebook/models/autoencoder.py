@@ -1,14 +1,16 @@
 """A plain autoencoder: compression to a code and nothing else."""
 
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
+from torch.distributions import Distribution
 
-from vaebook._checks import check_codes, check_count, check_images
+from vaebook._checks import check_images
 from vaebook.distributions import GaussianLikelihood, Likelihood
-from vaebook.models.networks import MLP, ImageShape, Network
+from vaebook.models.latent_variable import ImageShape, LatentVariableModel
+from vaebook.models.networks import Network, as_network
 
 
-class Autoencoder(nn.Module):
+class Autoencoder(LatentVariableModel):
     """Encoder and decoder trained to reproduce their input through a code.
 
     The loss is −log p(x | z) in nats, so that it stands beside a VAE's. Under the default
@@ -30,33 +32,29 @@ class Autoencoder(nn.Module):
         network: Network | None = None,
         likelihood: Likelihood | None = None,
     ) -> None:
-        super().__init__()
-        check_count("latent_dim", latent_dim)
-        self.image_shape: ImageShape = image_shape
-        self.latent_dim = latent_dim
-        self.network = network if network is not None else MLP()
-        self.encoder = self.network.encoder(image_shape, latent_dim)
+        super().__init__(image_shape, latent_dim)
+        self.network = as_network(network)
+        self.encoder = self.network.encoder(self.image_shape, self.latent_dim)
         self.likelihood = likelihood if likelihood is not None else GaussianLikelihood()
-        channels, height, width = image_shape
+        channels, height, width = self.image_shape
         outputs = (channels * self.likelihood.outputs_per_channel, height, width)
-        self.decoder = self.network.decoder(latent_dim, outputs)
+        self.decoder = self.network.decoder(self.latent_dim, outputs)
 
     def encode(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
         """The code of each image."""
-        check_images(images, self.image_shape, dtype=next(self.parameters()).dtype)
-        codes: Tensor = self.encoder(images)
-        return codes
+        check_images(images, self.image_shape, dtype=self.dtype)
+        codes: Tensor = self.encoder(images.to(self.device))
+        return codes.to(self.dtype)
 
     def decode(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n c h w"]:
         """The image of each code."""
-        check_codes(codes, self.latent_dim)
-        return self.likelihood(self.decoder(codes)).mean
+        return self.likelihood_of(self._codes(codes)).mean
 
-    def reconstruct(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Each image after a trip through its code."""
-        return self.decode(self.encode(images))
+    def likelihood_of(self, codes: Float[Tensor, "n d"]) -> Distribution:
+        """p(x | z) for each code, a distribution over images."""
+        return self.likelihood(self.decoder(codes).to(self.dtype))
 
     def loss(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
         """−log p(x | z = encode(x)) in nats, one value per image."""
-        output = self.decoder(self.encode(images))
-        return -self.likelihood(output).log_prob(images)
+        output = self.likelihood_of(self.encode(images))
+        return -output.log_prob(images.to(self.device))

@@ -7,6 +7,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from vaebook._checks import check_count
+from vaebook._configuration import Configured
+
+GRACE = 2.0  # a vector that was moved counts as this many times the least share
 
 
 class Quantised(NamedTuple):
@@ -17,19 +20,22 @@ class Quantised(NamedTuple):
     commitment: Float[Tensor, "*batch"]  # squared distance to it, for the encoder to shorten
 
 
-class Codebook(nn.Module):
+class Codebook(Configured, nn.Module):
     r"""K vectors that follow what they are used for: k-means, one batch at a time.
 
     The choice of the nearest vector has no gradient. Two devices make up for it: the decoder's
     gradient passes *straight through* to the encoder, as if nothing had been rounded; and each
     vector moves to the running mean of the inputs that chose it. In training mode, a vector that
-    is hardly chosen any more is put on a random input of the batch.
+    is hardly chosen is put on a random input of the batch: all that are not chosen by the first
+    batch at once, and later ones as soon as their share of the choices falls too low. So the
+    codebook starts on the inputs, wherever the encoder puts them.
 
     Args:
         num_vectors: K, at least 2.
         vector_dim: numbers in a vector.
         decay: of the running means: 0.99 remembers about the last hundred batches.
-        least_share: a vector chosen less often than this share of the uniform 1/K is moved.
+        least_share: a vector chosen less often than this share of the uniform 1/K is moved; 0
+            leaves all where they are.
 
     Raises:
         ValueError: if a count is too small, or ``decay`` or ``least_share`` is not in [0, 1).
@@ -61,10 +67,12 @@ class Codebook(nn.Module):
         self.vectors: Tensor
         self.counts: Tensor
         self.sums: Tensor
+        self.chosen: Tensor
         # Not parameters: no optimiser moves them. They are saved with the weights all the same.
         self.register_buffer("vectors", torch.randn(num_vectors, vector_dim))
-        self.register_buffer("counts", torch.ones(num_vectors))
-        self.register_buffer("sums", self.vectors.clone())
+        self.register_buffer("counts", torch.zeros(num_vectors))
+        self.register_buffer("sums", torch.zeros(num_vectors, vector_dim))
+        self.register_buffer("chosen", torch.zeros(num_vectors), persistent=False)
 
     def nearest(self, inputs: Float[Tensor, "*batch e"]) -> Int[Tensor, "*batch"]:
         """The index of the vector nearest to each input."""
@@ -85,14 +93,35 @@ class Codebook(nn.Module):
 
     @torch.no_grad()
     def _follow(self, inputs: Float[Tensor, "*batch e"], letters: Int[Tensor, "*batch"]) -> None:
+        """Every size is known beforehand, so that a step can be recorded as a graph."""
         flat, chosen = inputs.reshape(-1, inputs.shape[-1]), letters.flatten()
         counts = torch.zeros_like(self.counts).index_add_(0, chosen, flat.new_ones(len(flat)))
         sums = torch.zeros_like(self.sums).index_add_(0, chosen, flat)
+        self.chosen += counts
         self.counts.lerp_(counts, 1 - self.decay)
         self.sums.lerp_(sums, 1 - self.decay)
-        idle = self.counts < self.least_share * self.counts.mean()
-        if idle.any():
-            places = torch.randint(len(flat), (int(idle.sum()),), device=flat.device)
-            self.sums[idle] = flat[places] * self.counts.mean()
-            self.counts[idle] = self.counts.mean()
-        self.vectors = self.sums / self.counts.unsqueeze(1)
+        if self.least_share:
+            self._revive(flat)
+        known = (self.counts > 0).unsqueeze(1)
+        self.vectors.copy_(torch.where(known, self.sums / self.counts.unsqueeze(1), self.vectors))
+
+    def _revive(self, flat: Float[Tensor, "m e"]) -> None:
+        """Put the vectors that are hardly chosen on inputs of the batch, each on another one."""
+        least = self.least_share * self.counts.mean()
+        idle = self.counts < least
+        order = torch.rand(len(flat), device=flat.device).argsort()
+        places = order[torch.arange(len(idle), device=flat.device) % len(flat)]
+        # Counted as little: it moves at once to what chooses it, and soon moves on if nothing does.
+        count = GRACE * least
+        self.counts.copy_(torch.where(idle, count, self.counts))
+        self.sums.copy_(torch.where(idle.unsqueeze(1), count * flat[places], self.sums))
+
+    @torch.no_grad()
+    def perplexity(self) -> float:
+        """How many vectors are in use: exp of the entropy of the choices, from 1 to K.
+
+        Counted over all batches in training mode since the last call; NaN if there were none.
+        """
+        share = self.chosen / self.chosen.sum()
+        self.chosen.zero_()
+        return float(torch.special.entr(share).sum().exp())

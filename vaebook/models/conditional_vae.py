@@ -1,57 +1,36 @@
 """The conditional VAE: pictures given something that is known of them (chapter 13)."""
 
-import math
-from contextlib import nullcontext
 from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
-from torch.nn import functional as F
 
-from vaebook._checks import check_codes, check_count, check_images
-from vaebook._random import seeded
-from vaebook.distributions import DiagonalGaussian, GaussianLikelihood, Likelihood, gaussian_kl
-from vaebook.distributions.divergences import gaussian_kl_diagonal
-from vaebook.models.networks import MLP, ImageShape, Network
+from vaebook._checks import check_count, check_images, values_are_checked
+from vaebook.distributions import (
+    DiagonalGaussian,
+    GaussianLikelihood,
+    Likelihood,
+    gaussian_kl,
+    gaussian_kl_diagonal,
+)
+from vaebook.models.latent_variable import ImageShape, LatentVariableModel, evaluating
+from vaebook.models.networks import Network, as_network
 from vaebook.models.vae import Elbo
 
 
-def pack_conditions(
-    images: Float[Tensor, "n c h w"], conditions: Float[Tensor, "n k"]
-) -> Float[Tensor, "n c2 h w"]:
-    """Pictures with their conditions as extra channels, which ``fit`` takes like any pictures.
-
-    The k numbers fill the new channels row by row, zeros the rest: no network sees this picture,
-    ``ConditionalVAE.loss`` takes it apart again.
-
-    Args:
-        images: floats in [0, 1].
-        conditions: a row for each image, in [0, 1]: a one-hot label, known pixels, a mask.
-
-    Raises:
-        ValueError: if the conditions are not one row for each image, or outside [0, 1].
-    """
-    check_images(images)
-    if conditions.ndim != 2 or len(conditions) != len(images):
-        raise ValueError(
-            f"conditions have shape {tuple(conditions.shape)} for {len(images)} images; expected "
-            f"[{len(images)}, k], a row for each."
-        )
-    height, width = images.shape[2:]
-    channels = math.ceil(conditions.shape[1] / (height * width))
-    padded = F.pad(conditions, (0, channels * height * width - conditions.shape[1]))
-    return torch.cat([images, padded.to(images).reshape(-1, channels, height, width)], 1)
-
-
-class ConditionalVAE(nn.Module):
+class ConditionalVAE(LatentVariableModel):
     r"""p(z | c) p(x | z, c) with an inference network q(z | x, c).
 
     The bound is that of a VAE with c behind every bar:
 
     .. math:: \log p(x \mid c) \ge \mathbb{E}_{q(z \mid x, c)}[\log p(x \mid z, c)]
               - \mathrm{KL}(q(z \mid x, c) \,\|\, p(z \mid c))
+
+    A condition is a row of k numbers in [0, 1]: a one-hot label, known pixels, a mask. Labels may
+    also be given as whole numbers ``[n]``, each of which stands for its one-hot row. Train it with
+    ``fit(model, (images, conditions), …)``.
 
     The encoder sees c as one more channel of the picture, painted by a linear map, the decoder as
     more numbers beside z.
@@ -90,18 +69,17 @@ class ConditionalVAE(nn.Module):
         encoder_sees: bool = True,
         decoder_sees: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__(image_shape, latent_dim)
         check_count("latent_dim", latent_dim)
         check_count("condition_dim", condition_dim)
         if prior not in ("fixed", "learned"):
             raise ValueError(f"prior is {prior!r}; expected 'fixed' or 'learned'.")
         if not beta >= 0:
             raise ValueError(f"beta is {beta!r}; expected a number of at least 0.")
-        self.image_shape: ImageShape = image_shape
-        self.latent_dim, self.condition_dim, self.beta = latent_dim, condition_dim, beta
+        self.condition_dim, self.beta = condition_dim, beta
         self.encoder_sees, self.decoder_sees = encoder_sees, decoder_sees
-        plan = network if network is not None else MLP()
-        channels, height, width = image_shape
+        plan = as_network(network)
+        channels, height, width = self.image_shape
         seen = (channels + encoder_sees, height, width)
         self.paint = nn.Linear(condition_dim, height * width) if encoder_sees else None
         self.encoder = plan.encoder(seen, 2 * latent_dim)
@@ -114,34 +92,71 @@ class ConditionalVAE(nn.Module):
             last = nn.Linear(prior_hidden, 2 * latent_dim)
             self.prior_network = nn.Sequential(hidden, nn.ReLU(), last)
 
+    def check(self, images: Float[Tensor, "n c h w"], conditions: Float[Tensor, "n k"]) -> None:  # type: ignore[override]
+        """Raise a ``ValueError`` for images or conditions that :meth:`loss` cannot take."""
+        super().check(images)
+        self._conditions(conditions, len(images))
+
+    def _conditions(self, given: Tensor, num_rows: int | None = None) -> Float[Tensor, "n k"]:
+        """Conditions ``[n, k]`` that fit the model, moved to it; labels ``[n]`` as one-hot rows."""
+        expected = f"expected [n, {self.condition_dim}], a row for each image, or labels [n]"
+        if not isinstance(given, Tensor):
+            raise ValueError(f"conditions is a {type(given).__name__}; {expected} in a tensor.")
+        whole = not given.is_floating_point() and not given.is_complex()
+        is_label = whole and given.ndim == 1
+        if not is_label and (given.ndim != 2 or given.shape[1] != self.condition_dim):
+            raise ValueError(
+                f"conditions have shape {tuple(given.shape)}; {expected}, as whole numbers from 0 "
+                f"to {self.condition_dim - 1}. For one-hot rows use torch.nn.functional.one_hot."
+            )
+        if num_rows is not None and len(given) != num_rows:
+            raise ValueError(
+                f"conditions have shape {tuple(given.shape)} for {num_rows} rows; expected one for "
+                "each."
+            )
+        if not values_are_checked() and given.numel():
+            low, high = given.detach().aminmax()
+            most = self.condition_dim - 1 if is_label else 1
+            if not (low >= 0 and high <= most):  # a NaN makes it false
+                what = "labels" if is_label else "numbers"
+                raise ValueError(
+                    f"conditions lie in [{low.item():.3g}, {high.item():.3g}]; expected {what} "
+                    f"from 0 to {most}. Scale what is measured to [0, 1]."
+                )
+        given = given.to(self.device)
+        if is_label:  # as comparisons: F.one_hot looks at the values
+            given = given[:, None] == torch.arange(self.condition_dim, device=self.device)
+        return given.to(self.dtype)
+
     def prior(self, conditions: Float[Tensor, "n k"]) -> DiagonalGaussian:
         """p(z | c), one distribution for each condition."""
-        check_codes(conditions, self.condition_dim, name="conditions")
+        conditions = self._conditions(conditions)
         if self.prior_network is None:
             zeros = conditions.new_zeros(len(conditions), self.latent_dim)
             return DiagonalGaussian(zeros, zeros)
-        return DiagonalGaussian(*self.prior_network(conditions).chunk(2, dim=1))
+        output = self.prior_network(conditions).to(self.dtype)
+        return DiagonalGaussian(*output.chunk(2, dim=1))
 
     def posterior(
         self, images: Float[Tensor, "n c h w"], conditions: Float[Tensor, "n k"]
     ) -> DiagonalGaussian:
         """q(z | x, c), one distribution for each image."""
-        check_images(images, self.image_shape)
-        check_codes(conditions, self.condition_dim, name="conditions")
+        check_images(images, self.image_shape, dtype=self.dtype)
+        conditions, images = self._conditions(conditions, len(images)), images.to(self.device)
         if self.paint is not None:
             painted = self.paint(conditions).reshape(-1, 1, *self.image_shape[1:])
             images = torch.cat([images, painted], 1)
-        return DiagonalGaussian(*self.encoder(images).chunk(2, dim=1))
+        return DiagonalGaussian(*self.encoder(images).to(self.dtype).chunk(2, dim=1))
 
     def likelihood_of(
         self, codes: Float[Tensor, "*batch n d"], conditions: Float[Tensor, "n k"]
     ) -> Distribution:
         """p(x | z, c) for each code and its condition, a distribution over images."""
-        check_codes(conditions, self.condition_dim, name="conditions")
+        conditions = self._conditions(conditions, codes.shape[-2])
         told = codes
         if self.decoder_sees:
             told = torch.cat([codes, conditions.expand(*codes.shape[:-1], -1)], -1)
-        output = self.decoder(told.reshape(-1, told.shape[-1]))
+        output = self.decoder(told.reshape(-1, told.shape[-1])).to(self.dtype)
         return self.likelihood(output.reshape(*codes.shape[:-1], *output.shape[1:]))
 
     def elbo(
@@ -161,34 +176,33 @@ class ConditionalVAE(nn.Module):
         check_count("num_samples", num_samples)
         posterior, prior = self.posterior(images, conditions), self.prior(conditions)
         codes = posterior.rsample((num_samples,))  # [s, n, d]
-        distortion = -self.likelihood_of(codes, conditions).log_prob(images).mean(0)
+        pixels = self.likelihood_of(codes, conditions)
+        distortion = -pixels.log_prob(images.to(codes.device)).mean(0)
         if self.prior_network is None:
             rate = gaussian_kl(posterior.mu, posterior.log_var)
         else:
             rate = gaussian_kl_diagonal(posterior.mu, posterior.log_var, prior.mu, prior.log_var)
         return Elbo(-(distortion + rate), distortion, rate)
 
-    def loss(self, packed: Float[Tensor, "n c2 h w"]) -> Float[Tensor, " n"]:
-        """distortion + beta · rate in nats of pictures packed with :func:`pack_conditions`."""
-        channels = self.image_shape[0]
-        if packed.ndim != 4 or packed[0, channels:].numel() < self.condition_dim:
-            raise ValueError(
-                f"the pictures have shape {tuple(packed.shape)}; expected {channels} channels and "
-                f"{self.condition_dim} numbers of condition behind them: pack_conditions(images, "
-                "conditions)."
-            )
-        conditions = packed[:, channels:].flatten(1)[:, : self.condition_dim]
-        terms = self.elbo(packed[:, :channels], conditions)
+    def loss(
+        self, images: Float[Tensor, "n c h w"], conditions: Float[Tensor, "n k"]
+    ) -> Float[Tensor, " n"]:
+        """distortion + beta · rate in nats, one value per image."""
+        terms = self.elbo(images, conditions)
         return terms.distortion + self.beta * terms.rate
+
+    def encode(
+        self, images: Float[Tensor, "n c h w"], conditions: Float[Tensor, "n k"]
+    ) -> Float[Tensor, "n d"]:
+        """The mean of q(z | x, c) for each image."""
+        return self.posterior(images, conditions).mean
 
     def decode(
         self, codes: Float[Tensor, "n d"], conditions: Float[Tensor, "n k"]
     ) -> Float[Tensor, "n c h w"]:
         """The mean image of p(x | z, c) for each code and its condition."""
-        check_codes(codes, self.latent_dim)
-        return self.likelihood_of(codes, conditions).mean
+        return self.likelihood_of(self._codes(codes), conditions).mean
 
-    @torch.no_grad()
     def sample(
         self, conditions: Float[Tensor, "n k"], num_samples: int = 1, *, seed: int | None = None
     ) -> Float[Tensor, "s n c h w"]:
@@ -196,10 +210,12 @@ class ConditionalVAE(nn.Module):
 
         Args:
             conditions: one for each image that is wanted.
-            num_samples: images for each condition.
+            num_samples: images for each condition; they are decoded in blocks.
             seed: makes the draw repeatable and leaves torch's global generator alone.
         """
-        check_count("num_samples", num_samples)
-        with seeded(seed) if seed is not None else nullcontext():
-            codes = self.prior(conditions).sample((num_samples,))
-        return self.likelihood_of(codes, conditions).mean
+        conditions = self._conditions(conditions)
+        with torch.no_grad(), evaluating(self):
+            prior = self.prior(conditions)
+        codes = self._draw(prior, num_samples, seed, "num_samples")  # [s, n, d]
+        images = self.decode_all(codes.flatten(0, 1), conditions.repeat(num_samples, 1))
+        return images.unflatten(0, codes.shape[:2])

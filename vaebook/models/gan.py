@@ -1,7 +1,6 @@
 """The generative adversarial network: a generator whose only teacher is a critic of pictures."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Literal
 
 import torch
@@ -11,10 +10,10 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn.utils.parametrizations import spectral_norm as normalise_spectrum
 
-from vaebook._checks import check_codes, check_count, check_images
-from vaebook._random import seeded
-from vaebook.distributions import DiagonalGaussian
-from vaebook.models.networks import MLP, ImageShape, Network
+from vaebook._checks import check_images
+from vaebook.distributions import as_prior
+from vaebook.models.latent_variable import ImageShape, LatentVariableModel
+from vaebook.models.networks import Network, as_network
 from vaebook.training.players import Player
 
 GeneratorLoss = Literal["non-saturating", "minimax"]
@@ -85,7 +84,7 @@ def gradient_penalty(
     return slope.square().flatten(1).sum(1) / 2  # summed over pixels, one value per picture
 
 
-class GAN(nn.Module):
+class GAN(LatentVariableModel):
     """A generator from noise to pictures, and a discriminator that tells its pictures from real.
 
     There is no p(x) to evaluate, no encoder, no reconstruction: :meth:`sample` and :meth:`decode`
@@ -124,25 +123,18 @@ class GAN(nn.Module):
         discriminator_lr: float = 1.0,
         betas: tuple[float, float] = (0.5, 0.99),
     ) -> None:
-        super().__init__()
-        check_count("latent_dim", latent_dim)
+        super().__init__(image_shape, latent_dim)
         if loss not in GENERATOR_LOSSES:
             raise ValueError(f"loss is {loss!r}; expected one of {sorted(GENERATOR_LOSSES)}.")
         if not gradient_penalty >= 0:
             raise ValueError(
                 f"gradient_penalty is {gradient_penalty!r}; expected a weight of at least 0."
             )
-        if prior is not None and tuple(prior.event_shape) != (latent_dim,):
-            raise ValueError(
-                f"the prior is over events of shape {tuple(prior.event_shape)}; expected "
-                f"({latent_dim},). Wrap independent numbers in torch.distributions.Independent."
-            )
-        self.image_shape: ImageShape = image_shape
-        self.latent_dim = latent_dim
-        self.network = network if network is not None else MLP()
-        self.generator = self.network.decoder(latent_dim, image_shape)
-        judge = discriminator if discriminator is not None else self.network
-        self.discriminator = judge.encoder(image_shape, 1)
+        self._prior = as_prior(prior, self.latent_dim, learned=False)
+        self.network = as_network(network)
+        self.generator = self.network.decoder(self.latent_dim, self.image_shape)
+        judge = as_network(discriminator if discriminator is not None else self.network)
+        self.discriminator = judge.encoder(self.image_shape, 1)
         if spectral_norm:
             for layer in self.discriminator.modules():
                 if isinstance(layer, nn.Linear | nn.Conv2d):
@@ -151,16 +143,11 @@ class GAN(nn.Module):
         self.gradient_penalty = gradient_penalty
         self.discriminator_lr = discriminator_lr
         self.betas = betas
-        self._prior = prior
-        self._zeros: Tensor
-        self.register_buffer("_zeros", torch.zeros(latent_dim), persistent=False)
 
     @property
     def prior(self) -> Distribution:
         """Distribution of the noise, over vectors of ``latent_dim``."""
-        if self._prior is not None:
-            return self._prior
-        return DiagonalGaussian(self._zeros, self._zeros, validate_args=False)
+        return self._prior(self.decode)  # type: ignore[arg-type]
 
     def players(self) -> tuple[Player, Player]:
         """The discriminator moves first, then the generator, on as many pictures."""
@@ -182,12 +169,12 @@ class GAN(nn.Module):
 
     def logits(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
         """log D / (1 − D) of each picture; at the best D, log p(x) / g(x)."""
-        logits: Tensor = self.discriminator(images)
+        logits: Tensor = self.discriminator(images).to(self.dtype)
         return logits.squeeze(1)
 
     def discriminator_loss(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
         """The discriminator's loss in nats: each real picture with a generated one."""
-        check_images(images, self.image_shape, dtype=self._zeros.dtype)
+        check_images(images, self.image_shape, dtype=self.dtype)
         with torch.no_grad():  # this is the discriminator's move
             generated = self.decode(self.prior.sample((len(images),)))
         losses = discriminator_loss(self.logits(images), self.logits(generated))
@@ -202,18 +189,18 @@ class GAN(nn.Module):
 
     def decode(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n c h w"]:
         """The picture that the generator makes of each noise vector."""
-        check_codes(codes, self.latent_dim)
-        pictures: Tensor = self.generator(codes)
-        return pictures
+        pictures: Tensor = self.generator(self._codes(codes))
+        return pictures.to(self.dtype)
 
-    @torch.no_grad()
+    def forward(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n c h w"]:  # type: ignore[override]
+        """See :meth:`decode`: a GAN has no encoder, so that its input is the noise."""
+        return self.decode(codes)
+
     def sample(self, num_images: int, *, seed: int | None = None) -> Float[Tensor, "n c h w"]:
-        """New pictures: noise from the prior through the generator.
+        """New pictures: noise from the prior through the generator; no gradient is kept.
 
         Args:
-            num_images: how many.
+            num_images: how many; they are made in blocks.
             seed: makes the draw repeatable and leaves torch's global generator alone.
         """
-        check_count("num_images", num_images)
-        with seeded(seed) if seed is not None else nullcontext():
-            return self.decode(self.prior.sample((num_images,)))
+        return self.decode_all(self._draw(self.prior, num_images, seed))

@@ -5,51 +5,28 @@ import math
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+from torch.distributions import Distribution, Independent, Normal
 
-from vaebook._checks import check_count, check_images
-from vaebook._random import seeded
-from vaebook.distributions import DiagonalGaussian, standard_normal
+from vaebook._checks import check_count, check_finite
+from vaebook.distributions import DiagonalGaussian, FixedPrior, standard_normal
 from vaebook.distributions.gaussian import LOG_TWO_PI
-from vaebook.models.networks import MLP
+from vaebook.models.latent_variable import LatentVariableModel, evaluating
+from vaebook.models.networks import MLP, as_network
 
-LIMIT = 50.0  # the largest standardised value that a packed table can hold
 SIGMA_FLOOR = 0.03  # of a column, in its standard deviations
 
 
-def pack_table(table: Float[Tensor, "n d"]) -> Float[Tensor, "n 2 1 d"]:
-    """A standardised table as "pictures" of two channels, which ``fit`` takes.
-
-    Channel 0 holds 0.5 + value / 100, and 0.5, the column's mean, where nothing was observed;
-    channel 1 is 1 where there was. Nobody can mistake a filling for a value.
-
-    Args:
-        table: columns with mean 0 and standard deviation 1; NaN where an entry is missing.
-
-    Raises:
-        ValueError: if it is no float table, or holds a value beyond ±50 standard deviations.
-    """
-    if table.ndim != 2 or not table.is_floating_point():
-        raise ValueError(
-            f"the table is {table.dtype} {tuple(table.shape)}; expected floats [n, columns] with "
-            "NaN for what is missing."
-        )
-    observed = ~torch.isnan(table)
-    filled = torch.nan_to_num(table, nan=0.0)
-    if float(filled.abs().max()) > LIMIT:
-        raise ValueError(
-            f"the table holds {float(filled.abs().max()):.3g} standard deviations; expected at "
-            f"most {LIMIT:g}. Standardise each column, or transform one with such outliers."
-        )
-    return torch.stack([0.5 + filled / (2 * LIMIT), observed.to(table)], 1)[:, :, None]
-
-
-class IncompleteVAE(nn.Module):
+class IncompleteVAE(LatentVariableModel):
     r"""p(z) p(x | z) with Gaussian columns, trained on the entries that were observed.
 
     Given z the columns are independent, so a missing one integrates to 1 and drops out of the
     likelihood. What is left is a bound of log p(observed), with K importance samples:
 
     .. math:: \log \frac1K \sum_k \frac{p(z_k)}{q(z_k \mid x_o)} \prod_{j \in o} p(x_j \mid z_k)
+
+    A table is floats ``[n, d]`` in units of each column's standard deviation, about its mean, with
+    anything where an entry is missing, and a mask ``[n, d]`` that is true where it was observed.
+    Train with ``fit(model, (values, observed), …)``. Without a mask, NaN says what is missing.
 
     Args:
         num_columns: d.
@@ -69,51 +46,121 @@ class IncompleteVAE(nn.Module):
         network: MLP | None = None,
         num_importance: int = 1,
     ) -> None:
-        super().__init__()
         check_count("num_columns", num_columns)
-        check_count("latent_dim", latent_dim)
         check_count("num_importance", num_importance)
-        self.num_columns, self.latent_dim = num_columns, latent_dim
-        self.num_importance = num_importance
+        super().__init__((1, 1, num_columns), latent_dim)
+        self.num_columns, self.num_importance = num_columns, num_importance
         plan = network if network is not None else MLP((128,))
-        self.encoder = plan.encoder((2, 1, num_columns), 2 * latent_dim)
-        self.decoder = plan.decoder(latent_dim, (1, 1, num_columns))
+        self.encoder = as_network(plan).encoder((2, 1, num_columns), 2 * self.latent_dim)
+        self.decoder = as_network(plan).decoder(self.latent_dim, (1, 1, num_columns))
         self.log_sigma = nn.Parameter(torch.zeros(num_columns))
+        self._prior = FixedPrior(standard_normal(self.latent_dim))
 
-    def _unpack(
-        self, packed: Float[Tensor, "n 2 1 d"]
+    def check(
+        self, values: Float[Tensor, "n d"], observed: Bool[Tensor, "n d"] | None = None
+    ) -> None:
+        """Raise a ``ValueError`` for a table or a mask that :meth:`loss` cannot take."""
+        self._table(values, observed)
+
+    def _table(
+        self, values: Float[Tensor, "n d"], observed: Bool[Tensor, "n d"] | None
     ) -> tuple[Float[Tensor, "n d"], Bool[Tensor, "n d"]]:
-        check_images(packed, (2, 1, self.num_columns), name="the packed table")
-        values = (packed[:, 0, 0] - 0.5) * (2 * LIMIT)
-        return values, packed[:, 1, 0] > 0.5
+        """The values with 0 where an entry is missing, and the mask, on the model's device."""
+        if not isinstance(values, Tensor):
+            raise ValueError(
+                f"the table is a {type(values).__name__}; expected a torch tensor [n, "
+                f"{self.num_columns}]. Convert a data frame with torch.tensor(frame.to_numpy())."
+            )
+        if values.ndim != 2 or values.shape[1] != self.num_columns:
+            raise ValueError(
+                f"the table has shape {tuple(values.shape)}; expected [n, {self.num_columns}], a "
+                "row for each example."
+            )
+        if values.dtype != self.dtype:
+            raise ValueError(
+                f"the table has dtype {values.dtype}; this model computes in {self.dtype}. Convert "
+                f"it with table.to({self.dtype})."
+            )
+        if observed is None:
+            observed = ~torch.isnan(values)
+        if observed.dtype != torch.bool or observed.shape != values.shape:
+            raise ValueError(
+                f"observed is {observed.dtype} {tuple(observed.shape)}; expected booleans "
+                f"{tuple(values.shape)}, true where an entry of the table was observed."
+            )
+        values, observed = values.to(self.device), observed.to(self.device)
+        filled = torch.where(observed, values, 0.0)
+        check_finite("the observed part of the table", filled)
+        return filled, observed
 
-    def posterior(self, packed: Float[Tensor, "n 2 1 d"]) -> DiagonalGaussian:
+    def posterior(
+        self, values: Float[Tensor, "n d"], observed: Bool[Tensor, "n d"] | None = None
+    ) -> DiagonalGaussian:
         """q(z | observed) of each row."""
-        values, observed = self._unpack(packed)
-        known = torch.stack([values * observed, observed.to(values)], 1)[:, :, None]
-        return DiagonalGaussian(*self.encoder(known).chunk(2, dim=1))
+        filled, known = self._table(values, observed)
+        seen = torch.stack([filled, known.to(filled)], 1)[:, :, None]  # [n, 2, 1, d]
+        return DiagonalGaussian(*self.encoder(seen).to(self.dtype).chunk(2, dim=1))
+
+    def likelihood_of(self, codes: Float[Tensor, "*batch l"]) -> Independent:
+        """p(x | z) for each code, a distribution over complete rows."""
+        sigma = self._log_sigma().exp()
+        return Independent(Normal(self._means(codes), sigma, validate_args=False), 1)
+
+    def _log_sigma(self) -> Float[Tensor, " d"]:
+        return self.log_sigma.clamp(min=math.log(SIGMA_FLOOR))
 
     def _means(self, codes: Float[Tensor, "*batch l"]) -> Float[Tensor, "*batch d"]:
-        output: Tensor = self.decoder(codes.reshape(-1, self.latent_dim))
+        output: Tensor = self.decoder(codes.reshape(-1, self.latent_dim)).to(self.dtype)
         return output.reshape(*codes.shape[:-1], self.num_columns)
 
     def log_weights(
-        self, packed: Float[Tensor, "n 2 1 d"], codes: Float[Tensor, "k n l"]
+        self,
+        values: Float[Tensor, "n d"],
+        observed: Bool[Tensor, "n d"],
+        codes: Float[Tensor, "k n l"],
     ) -> Float[Tensor, "k n"]:
         """log p(observed, z) − log q(z | observed) in nats, over the observed entries alone."""
-        values, observed = self._unpack(packed)
-        log_sigma = self.log_sigma.clamp(min=math.log(SIGMA_FLOOR))
+        values, observed = self._table(values, observed)
+        log_sigma = self._log_sigma()
         squares = (values - self._means(codes)).square() * torch.exp(-2 * log_sigma)
         each = -0.5 * (squares + 2 * log_sigma + LOG_TWO_PI)  # [k, n, d]
         log_likelihood = (each * observed).sum(-1)
-        prior, posterior = standard_normal(self.latent_dim), self.posterior(packed)
-        return log_likelihood + prior.log_prob(codes) - posterior.log_prob(codes)
+        posterior = self.posterior(values, observed)
+        return log_likelihood + self.prior.log_prob(codes) - posterior.log_prob(codes)
 
-    def loss(self, packed: Float[Tensor, "n 2 1 d"]) -> Float[Tensor, " n"]:
+    @property
+    def prior(self) -> Distribution:
+        """p(z) = N(0, I)."""
+        return self._prior()
+
+    def loss(
+        self, values: Float[Tensor, "n d"], observed: Bool[Tensor, "n d"] | None = None
+    ) -> Float[Tensor, " n"]:
         """The negative bound of log p(observed) in nats, one value per row."""
-        codes = self.posterior(packed).rsample((self.num_importance,))
-        log_weights = self.log_weights(packed, codes)
+        values, observed = self._table(values, observed)
+        codes = self.posterior(values, observed).rsample((self.num_importance,))
+        log_weights = self.log_weights(values, observed, codes)
         return math.log(self.num_importance) - torch.logsumexp(log_weights, 0)
+
+    def encode(
+        self, values: Float[Tensor, "n d"], observed: Bool[Tensor, "n d"] | None = None
+    ) -> Float[Tensor, "n l"]:
+        """The mean of q(z | observed) for each row."""
+        return self.posterior(values, observed).mean
+
+    def decode(self, codes: Float[Tensor, "n l"]) -> Float[Tensor, "n d"]:
+        """The mean row of p(x | z) for each code, complete."""
+        return self._means(self._codes(codes))
+
+    def forward(  # type: ignore[override]
+        self, values: Float[Tensor, "n d"], observed: Bool[Tensor, "n d"] | None = None
+    ) -> Float[Tensor, "n d"]:
+        """Each row after a trip through its code, complete, with gradients."""
+        return self.decode(self.encode(values, observed))
+
+    def sample(self, num_rows: int, *, seed: int | None = None) -> Float[Tensor, "n d"]:
+        """New rows: z from the prior, then the mean row of p(x | z); no gradient is kept."""
+        return self.decode_all(self._draw(self.prior, num_rows, seed, "num_rows"))
 
     @torch.no_grad()
     def impute(
@@ -132,10 +179,9 @@ class IncompleteVAE(nn.Module):
         Source:
             Mattei & Frellsen (2019), section 3.3.
         """
-        check_count("num_samples", num_samples)
-        packed = pack_table(table)
-        with seeded(seed):
-            codes = self.posterior(packed).sample((num_samples,))
-        weights = torch.softmax(self.log_weights(packed, codes), 0)  # [k, n]
-        means = (weights[..., None] * self._means(codes)).sum(0)
-        return torch.where(torch.isnan(table), means, table)
+        values, observed = self._table(table, None)
+        with evaluating(self):
+            codes = self._draw(self.posterior(values, observed), num_samples, seed, "num_samples")
+            weights = torch.softmax(self.log_weights(values, observed, codes), 0)  # [k, n]
+            means = (weights[..., None] * self._means(codes)).sum(0)
+        return torch.where(torch.isnan(table), means.to(table.device), table)

@@ -10,8 +10,8 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from vaebook._checks import check_count
+from vaebook.models.latent_variable import ImageShape as ImageShape
 
-ImageShape = tuple[int, int, int]
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "leaky relu": partial(nn.LeakyReLU, 0.2),
     "relu": nn.ReLU,
@@ -30,6 +30,23 @@ class Network(Protocol):
     def decoder(self, latent_dim: int, image_shape: ImageShape) -> nn.Module:
         """A module that maps codes ``[n, latent_dim]`` to ``[n, c, h, w]``, linear at the end."""
         ...
+
+
+def as_network(network: Network | None) -> Network:
+    """The plan that was given, ``MLP()`` by default.
+
+    Raises:
+        ValueError: if it is no plan: a name, a module, or a class instead of an instance.
+    """
+    if network is None:
+        return MLP()
+    parts = (getattr(network, part, None) for part in ("encoder", "decoder"))
+    if isinstance(network, type) or not all(callable(part) for part in parts):
+        raise ValueError(
+            f"network is {network!r}; expected a plan with methods encoder and decoder, such as "
+            "MLP((400,)) or Conv((16, 32))."
+        )
+    return network
 
 
 def _activation(name: str) -> nn.Module:

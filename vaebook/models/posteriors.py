@@ -7,11 +7,12 @@ from typing import Literal, NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from torch.distributions import Distribution, Independent, Laplace, MultivariateNormal
+from torch.distributions import Distribution, Independent, Laplace, MultivariateNormal, constraints
 from torch.nn import functional as F
 
 from vaebook.distributions import DiagonalGaussian, PowerSpherical, StretchedBeta
 from vaebook.distributions.fixed_priors import HALF_WIDTH
+from vaebook.distributions.spherical import unit_sphere
 
 PosteriorFamily = Literal["diagonal", "full", "laplace", "beta", "power spherical"]
 # Bounds of the logarithms of a Beta distribution's parameters, from 0.05 to 440,000.
@@ -20,10 +21,11 @@ SOFTPLUS_AT_ONE = math.log(math.expm1(1.0))
 
 
 class PosteriorPlan(NamedTuple):
-    """What a family asks of the encoder, and what it makes of the answer."""
+    """What a family asks of the encoder, what it makes of the answer, and how far that reaches."""
 
     num_outputs: Callable[[int], int]  # from latent_dim to the encoder's width
     build: Callable[[Tensor, int], Distribution]  # from that output [n, width] and latent_dim
+    reach: float = 1e3  # numbers up to this size are surely codes
 
 
 def _diagonal(output: Float[Tensor, "n w"], latent_dim: int) -> DiagonalGaussian:
@@ -77,6 +79,40 @@ POSTERIORS: dict[str, PosteriorPlan] = {
     "diagonal": PosteriorPlan(lambda d: 2 * d, _diagonal),
     "full": PosteriorPlan(lambda d: d + d * (d + 1) // 2, _full),
     "laplace": PosteriorPlan(lambda d: 2 * d, _laplace),
-    "beta": PosteriorPlan(lambda d: 2 * d, _beta),
+    "beta": PosteriorPlan(lambda d: 2 * d, _beta, reach=0.999 * HALF_WIDTH),
     "power spherical": PosteriorPlan(lambda d: d, _power_spherical),
 }
+
+
+def check_support(family: str, latent_dim: int, support: constraints.Constraint | None) -> None:
+    """Raise a ``ValueError`` where a prior is 0 at codes of the family, so that rates are infinite.
+
+    Args:
+        family: of the posterior, one of ``POSTERIORS``.
+        latent_dim: numbers in a code.
+        support: of the prior; ``None`` if it is not known.
+    """
+    if family not in POSTERIORS:
+        raise ValueError(f"posterior is {family!r}; expected one of {sorted(POSTERIORS)}.")
+    if support is None:
+        return
+    on_sphere = isinstance(getattr(support, "base_constraint", support), type(unit_sphere))
+    if family == "power spherical":
+        if not on_sphere:
+            raise ValueError(
+                f"posterior is 'power spherical', whose density is per area of the unit sphere, "
+                f"but the prior's support is {support}: no rate compares the two. Use "
+                f"prior=HypersphericalUniform({latent_dim})."
+            )
+        return
+    far = torch.full((latent_dim,), POSTERIORS[family].reach)
+    inside = not on_sphere and all(bool(support.check(point).all()) for point in (far, -far))
+    if not inside:
+        cure = "posterior='beta' with unit_uniform"
+        if on_sphere:
+            cure = "posterior='power spherical'"
+        raise ValueError(
+            f"the prior's support is {support}, and the posterior {family!r} reaches beyond it, "
+            f"where the prior's density is 0 and the rate infinite. Use {cure}, or a prior with "
+            "a density everywhere."
+        )

@@ -13,7 +13,8 @@ from vaebook._checks import check_count, check_finite, check_positive
 from vaebook._random import seeded
 from vaebook.distributions import DiagonalGaussian, LearnedGaussianLikelihood, kl
 from vaebook.distributions.gaussian import LOG_TWO_PI
-from vaebook.models.networks import MLP, ImageShape
+from vaebook.models.latent_variable import ImageShape
+from vaebook.models.networks import MLP
 from vaebook.models.posteriors import SOFTPLUS_AT_ONE
 from vaebook.models.vae import VAE, Elbo
 
@@ -105,7 +106,7 @@ class ProbabilisticPCA:
                 f"the likelihood is {model.likelihood}; expected Gaussian pixels with "
                 "mean='identity'."
             )
-        if model._prior is not None:
+        if not model.has_standard_prior:
             raise ValueError(f"the prior is {model.prior}; expected the default N(0, I).")
         log_sigma: Tensor = model.likelihood.log_sigma  # type: ignore[assignment]
         return cls(linear[0].weight, linear[0].bias, log_sigma.double().exp())

@@ -1,24 +1,26 @@
 """The variational autoencoder."""
 
-from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
-from vaebook._checks import check_codes, check_count, check_images
-from vaebook._random import seeded
+from vaebook._checks import check_count, check_images
 from vaebook.distributions import (
     DiagonalGaussian,
+    FixedPrior,
     GaussianLikelihood,
     Likelihood,
     Prior,
+    as_prior,
     gaussian_kl,
+    gaussian_kl_diagonal,
 )
-from vaebook.models.networks import MLP, ImageShape, Network
-from vaebook.models.posteriors import POSTERIORS, PosteriorFamily
+from vaebook.models.latent_variable import ImageShape, LatentVariableModel
+from vaebook.models.networks import Network, as_network
+from vaebook.models.posteriors import POSTERIORS, PosteriorFamily, check_support
 
 
 class Elbo(NamedTuple):
@@ -32,7 +34,7 @@ class Elbo(NamedTuple):
     rate: Float[Tensor, " n"]  # KL(q(z | x) ‖ p(z)), the price of telling z
 
 
-class VAE(nn.Module):
+class VAE(LatentVariableModel):
     """A latent-variable model p(z) p(x | z) with an inference network q(z | x).
 
     Args:
@@ -53,8 +55,9 @@ class VAE(nn.Module):
             a VAE any more: chapter 06 uses it to take the model apart.
 
     Raises:
-        ValueError: if the prior is not over vectors of ``latent_dim``, an option is unknown, or
-            free bits are asked for where the rate is no sum over dimensions.
+        ValueError: if the prior is not over vectors of ``latent_dim``, or 0 where the posterior is
+            not; if an option is unknown, or free bits are asked for where the rate is no sum over
+            dimensions.
     """
 
     def __init__(
@@ -70,64 +73,50 @@ class VAE(nn.Module):
         free_bits: float = 0.0,
         sample_codes: bool = True,
     ) -> None:
-        super().__init__()
-        check_count("latent_dim", latent_dim)
-        if posterior not in POSTERIORS:
-            raise ValueError(f"posterior is {posterior!r}; expected one of {sorted(POSTERIORS)}.")
+        super().__init__(image_shape, latent_dim)
+        self._prior = as_prior(prior, self.latent_dim)
+        check_support(posterior, self.latent_dim, self._prior.support)
         if not beta >= 0:
             raise ValueError(f"beta is {beta!r}; expected a number of at least 0.")
         if not free_bits >= 0:
             raise ValueError(f"free_bits is {free_bits!r}; expected nats of at least 0.")
-        if free_bits and (prior is not None or posterior != "diagonal"):
+        if free_bits and not (self.has_standard_prior and posterior == "diagonal"):
             raise ValueError(
                 "free bits need the rate of each dimension; expected the prior N(0, I) and a "
                 "diagonal posterior. Leave out prior= and posterior=, or free_bits=."
             )
-        event_shape: tuple[int, ...] = (latent_dim,)
-        if prior is not None:
-            event_shape = (
-                (prior.latent_dim,) if isinstance(prior, Prior) else tuple(prior.event_shape)
-            )
-        if event_shape != (latent_dim,):
-            raise ValueError(
-                f"the prior is over events of shape {event_shape}; expected "
-                f"({latent_dim},). Wrap independent numbers in torch.distributions.Independent."
-            )
-        self.image_shape: ImageShape = image_shape
-        self.latent_dim = latent_dim
         self.posterior_family: PosteriorFamily = posterior
         self.beta = beta
         self.free_bits = free_bits
         self.sample_codes = sample_codes
-        self.network = network if network is not None else MLP()
-        num_outputs = POSTERIORS[posterior].num_outputs(latent_dim)
-        self.encoder = self.network.encoder(image_shape, num_outputs)
+        self.network = as_network(network)
+        num_outputs = POSTERIORS[posterior].num_outputs(self.latent_dim)
+        self.encoder = self.network.encoder(self.image_shape, num_outputs)
         self.likelihood = likelihood if likelihood is not None else GaussianLikelihood()
-        channels, height, width = image_shape
+        channels, height, width = self.image_shape
         outputs = (channels * self.likelihood.outputs_per_channel, height, width)
-        self.decoder = self.network.decoder(latent_dim, outputs)
-        self._prior = prior
-        self._zeros: Tensor
-        self.register_buffer("_zeros", torch.zeros(latent_dim), persistent=False)
+        self.decoder = self.network.decoder(self.latent_dim, outputs)
 
     @property
     def prior(self) -> Distribution:
         """p(z), over vectors of ``latent_dim``."""
-        if isinstance(self._prior, Prior):
-            return self._prior(self.posterior)
-        if self._prior is not None:
-            return self._prior
-        return DiagonalGaussian(self._zeros, self._zeros, validate_args=False)
+        return self._prior(self.posterior)
+
+    @property
+    def has_standard_prior(self) -> bool:
+        """Whether p(z) is N(0, I) and stays so."""
+        return isinstance(self._prior, FixedPrior) and self._prior.is_standard
 
     def posterior(self, images: Float[Tensor, "n c h w"]) -> Distribution:
         """q(z | x), one distribution for each image."""
-        check_images(images, self.image_shape, dtype=self._zeros.dtype)
-        return POSTERIORS[self.posterior_family].build(self.encoder(images), self.latent_dim)
+        check_images(images, self.image_shape, dtype=self.dtype)
+        output = self.encoder(images.to(self.device)).to(self.dtype)
+        return POSTERIORS[self.posterior_family].build(output, self.latent_dim)
 
     def likelihood_of(self, codes: Float[Tensor, "*batch d"]) -> Distribution:
         """p(x | z) for each code, a distribution over images."""
         flat = codes.reshape(-1, self.latent_dim)
-        output = self.decoder(flat)
+        output = self.decoder(flat).to(self.dtype)
         return self.likelihood(output.reshape(*codes.shape[:-1], *output.shape[1:]))
 
     def elbo(self, images: Float[Tensor, "n c h w"], *, num_samples: int = 1) -> Elbo:
@@ -149,18 +138,41 @@ class VAE(nn.Module):
             codes = posterior.rsample((num_samples,))  # [s, n, d]
         else:
             codes = posterior.mean.unsqueeze(0)
-        distortion = -self.likelihood_of(codes).log_prob(images).mean(0)
-        rate = self._rate(posterior, codes)
+        distortion = -self.likelihood_of(codes).log_prob(images.to(codes.device)).mean(0)
+        rate = self.rate(posterior, codes)
         return Elbo(-(distortion + rate), distortion, rate)
 
-    def _rate(self, posterior: Distribution, codes: Float[Tensor, "s n d"]) -> Float[Tensor, " n"]:
-        if self._prior is None and isinstance(posterior, DiagonalGaussian):
+    def rate(self, posterior: Distribution, codes: Float[Tensor, "s n d"]) -> Float[Tensor, " n"]:
+        """KL(q(z | x) ‖ p(z)) in nats, one value per image.
+
+        Args:
+            posterior: q(z | x) of each image.
+            codes: samples of it, from which the rate is estimated where it has no closed form.
+        """
+        if self.has_standard_prior and isinstance(posterior, DiagonalGaussian):
             return gaussian_kl(posterior.mu, posterior.log_var)
-        prior = self.prior  # once: a learned prior is built anew at each call
-        try:
-            return kl_divergence(posterior, prior)
-        except NotImplementedError:  # no closed form is registered: estimate it
-            return (posterior.log_prob(codes) - prior.log_prob(codes)).mean(0)
+        with torch.autocast(self.device.type, enabled=False):  # sums of many terms need the digits
+            prior = self.prior  # once: a learned prior is built anew at each call
+            try:
+                return kl_divergence(posterior, prior)
+            except NotImplementedError:  # no closed form is registered: estimate it
+                return (posterior.log_prob(codes) - prior.log_prob(codes)).mean(0)
+
+    def rate_per_dimension(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
+        """The rate of each number of a code in nats; they sum to the rate.
+
+        Raises:
+            ValueError: unless posterior and prior are diagonal Gaussians.
+        """
+        posterior, prior = self.posterior(images), self.prior
+        if not isinstance(posterior, DiagonalGaussian) or not isinstance(prior, DiagonalGaussian):
+            raise ValueError(
+                f"the rate of a {type(posterior).__name__} to a {type(prior).__name__} is no sum "
+                "over dimensions; expected diagonal Gaussians. Use elbo(images).rate."
+            )
+        q, p = (part.expand(posterior.batch_shape) for part in (posterior, prior))
+        each = (part[..., None] for part in (q.mu, q.log_var, p.mu, p.log_var))  # [n, d, 1]
+        return gaussian_kl_diagonal(*each)
 
     def loss(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
         """distortion + beta · rate in nats, one value per image; the negative ELBO at beta = 1.
@@ -185,21 +197,14 @@ class VAE(nn.Module):
 
     def decode(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n c h w"]:
         """The mean image of p(x | z) for each code: the picture that is usually shown."""
-        check_codes(codes, self.latent_dim)
-        return self.likelihood_of(codes).mean
+        return self.likelihood_of(self._codes(codes)).mean
 
-    def reconstruct(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """The decoded posterior mean of each image."""
-        return self.decode(self.encode(images))
-
-    @torch.no_grad()
     def sample(self, num_images: int, *, seed: int | None = None) -> Float[Tensor, "n c h w"]:
-        """New images: z from the prior, then the mean image of p(x | z).
+        """New images: z from the prior, then the mean image of p(x | z); no gradient is kept.
 
         Args:
-            num_images: how many.
+            num_images: how many; they are decoded in blocks.
             seed: makes the draw repeatable and leaves torch's global generator alone.
         """
-        check_count("num_images", num_images)
-        with seeded(seed) if seed is not None else nullcontext():
-            return self.decode(self.prior.sample((num_images,)))
+        codes = self._draw(self.prior, num_images, seed)
+        return self.decode_all(codes)

@@ -10,7 +10,8 @@ from torch.distributions import Distribution
 from vaebook._checks import check_images
 from vaebook.distributions import Likelihood, Prior
 from vaebook.models.gan import discriminator_loss, gradient_penalty, non_saturating_loss
-from vaebook.models.networks import ImageShape, Network
+from vaebook.models.latent_variable import ImageShape
+from vaebook.models.networks import Network, as_network
 from vaebook.models.posteriors import PosteriorFamily
 from vaebook.models.vae import VAE
 from vaebook.training.players import Player
@@ -79,8 +80,8 @@ class VAEGAN(VAE):
             raise ValueError(
                 f"judged is {judged!r}; expected 'samples', 'reconstructions' or 'both'."
             )
-        judge = discriminator if discriminator is not None else self.network
-        self.discriminator = judge.encoder(image_shape, 1)
+        judge = as_network(discriminator if discriminator is not None else self.network)
+        self.discriminator = judge.encoder(self.image_shape, 1)
         self.adversarial_weight = adversarial_weight
         self.judged = judged
         self.gradient_penalty = gradient_penalty
@@ -103,12 +104,12 @@ class VAEGAN(VAE):
 
     def logits(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
         """log D / (1 − D) of each picture."""
-        logits: Tensor = self.discriminator(images)
+        logits: Tensor = self.discriminator(images).to(self.dtype)
         return logits.squeeze(1)
 
     def discriminator_loss(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
         """The discriminator's loss in nats: each real picture with one of the decoder's."""
-        check_images(images, self.image_shape, dtype=self._zeros.dtype)
+        check_images(images, self.image_shape, dtype=self.dtype)
         with torch.no_grad():  # this is the discriminator's move
             made = self._judged(self.likelihood_of(self.posterior(images).sample()))
         losses = discriminator_loss(self.logits(images), self.logits(made))
@@ -121,7 +122,7 @@ class VAEGAN(VAE):
         posterior = self.posterior(images)
         codes = posterior.rsample()
         output = self.likelihood_of(codes)
-        loss = -output.log_prob(images) + self.beta * self._rate(posterior, codes[None])
+        loss = -output.log_prob(images) + self.beta * self.rate(posterior, codes[None])
         if self.adversarial_weight:
             opinion = non_saturating_loss(self.logits(self._judged(output)))
             loss = loss + self.adversarial_weight * opinion

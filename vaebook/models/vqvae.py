@@ -5,18 +5,19 @@ from contextlib import nullcontext
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Distribution
 
-from vaebook._checks import check_count, check_images
+from vaebook._checks import check_count, check_images, values_are_checked
 from vaebook._random import seeded
 from vaebook.distributions import GaussianLikelihood, Likelihood
 from vaebook.models.codebook import Codebook
-from vaebook.models.networks import MLP, ImageShape, Network
+from vaebook.models.latent_variable import ImageShape, LatentVariableModel
+from vaebook.models.networks import Network, as_network
 from vaebook.models.vae import Elbo
 
 
-class VQVAE(nn.Module):
+class VQVAE(LatentVariableModel):
     r"""An autoencoder whose code is ``num_letters`` letters of an alphabet of K vectors.
 
     A VAE with a discrete z and a q(z | x) that puts all probability on one word. Its entropy is
@@ -52,20 +53,20 @@ class VQVAE(nn.Module):
         likelihood: Likelihood | None = None,
         commitment: float = 1.0,
     ) -> None:
-        super().__init__()
         check_count("num_letters", num_letters)
         check_count("letter_dim", letter_dim)
+        super().__init__(image_shape, num_letters * letter_dim)
         if not commitment >= 0:
             raise ValueError(f"commitment is {commitment!r}; expected a number of at least 0.")
-        self.image_shape: ImageShape = image_shape
         self.num_letters, self.letter_dim = num_letters, letter_dim
         self.commitment = commitment
-        self.network = network if network is not None else MLP()
-        width = num_letters * letter_dim
-        self.encoder = self.network.encoder(image_shape, width)
+        self.network = as_network(network)
+        self.encoder = self.network.encoder(self.image_shape, self.latent_dim)
         self.codebook = Codebook(codebook_size, letter_dim)
-        self.decoder = self.network.decoder(width, image_shape)
         self.likelihood = likelihood if likelihood is not None else GaussianLikelihood()
+        channels, height, width = self.image_shape
+        outputs = (channels * self.likelihood.outputs_per_channel, height, width)
+        self.decoder = self.network.decoder(self.latent_dim, outputs)
 
     @property
     def codebook_size(self) -> int:
@@ -78,12 +79,21 @@ class VQVAE(nn.Module):
         return self.num_letters * math.log(self.codebook_size)
 
     def _vectors(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n l e"]:
-        check_images(images, self.image_shape, dtype=self.codebook.vectors.dtype)
-        vectors: Tensor = self.encoder(images).unflatten(1, (self.num_letters, self.letter_dim))
-        return vectors
+        check_images(images, self.image_shape, dtype=self.dtype)
+        output: Tensor = self.encoder(images.to(self.device)).to(self.dtype)
+        return output.unflatten(1, (self.num_letters, self.letter_dim))
 
     def _likelihood_of(self, vectors: Float[Tensor, "n l e"]) -> Distribution:
-        return self.likelihood(self.decoder(vectors.flatten(1)))
+        return self.likelihood(self.decoder(vectors.flatten(1)).to(self.dtype))
+
+    def likelihood_of(self, letters: Int[Tensor, "n l"]) -> Distribution:
+        """p(x | z) for each word, a distribution over images.
+
+        Raises:
+            ValueError: if the letters are not whole numbers ``[n, num_letters]`` below K.
+        """
+        self._check_letters(letters)
+        return self._likelihood_of(self.codebook.vectors[letters.to(self.device)])
 
     def encode(self, images: Float[Tensor, "n c h w"]) -> Int[Tensor, "n l"]:
         """The word of each image: letters from 0 to K − 1."""
@@ -95,8 +105,7 @@ class VQVAE(nn.Module):
         Raises:
             ValueError: if the letters are not whole numbers ``[n, num_letters]`` below K.
         """
-        self._check_letters(letters)
-        return self._likelihood_of(self.codebook.vectors[letters]).mean
+        return self.likelihood_of(letters).mean
 
     def _check_letters(self, letters: Tensor) -> None:
         if (
@@ -114,15 +123,13 @@ class VQVAE(nn.Module):
                 f"letters is {given}; expected whole numbers (torch.long) "
                 f"[n, {self.num_letters}], one row for each image, as encode gives them."
             )
+        if values_are_checked():
+            return
         if len(letters) and not 0 <= int(letters.min()) <= int(letters.max()) < self.codebook_size:
             raise ValueError(
                 f"letters lie in [{int(letters.min())}, {int(letters.max())}]; "
                 f"expected 0 to {self.codebook_size - 1}."
             )
-
-    def reconstruct(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
-        """Each image after a trip through its word."""
-        return self.decode(self.encode(images))
 
     def loss(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
         """distortion + commitment in nats, one value per image. The constant rate is left out.
@@ -130,8 +137,16 @@ class VQVAE(nn.Module):
         In training mode the codebook follows the batch; in evaluation mode it rests.
         """
         quantised = self.codebook(self._vectors(images))
-        distortion = -self._likelihood_of(quantised.vectors).log_prob(images)
+        output = self._likelihood_of(quantised.vectors)
+        distortion = -output.log_prob(images.to(self.device))
         return distortion + self.commitment * quantised.commitment.sum(1)
+
+    def epoch_columns(self) -> dict[str, float]:
+        """What an epoch adds to the history: ``perplexity``, how many letters are in use.
+
+        From 1, where every picture is spelled with the same letter, to K.
+        """
+        return {"perplexity": self.codebook.perplexity()}
 
     def elbo(self, images: Float[Tensor, "n c h w"], *, prior: Distribution | None = None) -> Elbo:
         """A lower bound of log p(x) of each image and its two terms, in nats; nothing is random.
@@ -143,7 +158,7 @@ class VQVAE(nn.Module):
             prior: over words of letters, event shape ``(num_letters,)``; uniform by default.
         """
         letters = self.encode(images)
-        distortion = -self._likelihood_of(self.codebook.vectors[letters]).log_prob(images)
+        distortion = -self.likelihood_of(letters).log_prob(images.to(self.device))
         if prior is None:
             rate = torch.full_like(distortion, self.uniform_rate)
         else:
@@ -158,23 +173,21 @@ class VQVAE(nn.Module):
                 f"({self.num_letters},). Fit one with fit_letters(model.encode(images), K)."
             )
 
-    @torch.no_grad()
     def sample(
         self, num_images: int, *, prior: Distribution | None = None, seed: int | None = None
     ) -> Float[Tensor, "n c h w"]:
-        """New images: a word from the prior, then the mean image of p(x | z).
+        """New images: a word from the prior, then the mean image of p(x | z); without gradients.
 
         Args:
-            num_images: how many.
+            num_images: how many; they are decoded in blocks.
             prior: over words; uniform by default, whose words the decoder has hardly seen.
             seed: makes the draw repeatable and leaves torch's global generator alone.
         """
         check_count("num_images", num_images)
-        with seeded(seed) if seed is not None else nullcontext():
-            if prior is None:
-                shape = (num_images, self.num_letters)
-                letters = torch.randint(self.codebook_size, shape)
-            else:
-                self._check_prior(prior)
-                letters = prior.sample((num_images,))
-            return self.decode(letters.to(self.codebook.vectors.device))
+        if prior is None:
+            with seeded(seed) if seed is not None else nullcontext():
+                letters = torch.randint(self.codebook_size, (num_images, self.num_letters))
+        else:
+            self._check_prior(prior)
+            letters = self._draw(prior, num_images, seed)
+        return self.decode_all(letters)

@@ -1,19 +1,16 @@
 """The Wasserstein autoencoder: no KL per picture, one distance for all codes together."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vaebook._checks import check_count
-from vaebook._random import seeded
-from vaebook.distributions import DiagonalGaussian, Likelihood, mmd
+from vaebook.distributions import Likelihood, as_prior, mmd
 from vaebook.distributions.discrepancy import SCALES, Kernel
 from vaebook.models.autoencoder import Autoencoder
-from vaebook.models.networks import ImageShape, Network
+from vaebook.models.latent_variable import ImageShape
+from vaebook.models.networks import Network
 
 
 class WassersteinAutoencoder(Autoencoder):
@@ -56,26 +53,17 @@ class WassersteinAutoencoder(Autoencoder):
         scales: Sequence[float] = SCALES,
     ) -> None:
         super().__init__(image_shape, latent_dim, network=network, likelihood=likelihood)
-        if prior is not None and tuple(prior.event_shape) != (latent_dim,):
-            raise ValueError(
-                f"the prior is over events of shape {tuple(prior.event_shape)}; expected "
-                f"({latent_dim},). Wrap independent numbers in torch.distributions.Independent."
-            )
         if not mmd_weight >= 0:
             raise ValueError(f"mmd_weight is {mmd_weight!r}; expected a number of at least 0.")
-        self._prior = prior
+        self._prior = as_prior(prior, self.latent_dim, learned=False)
         self.mmd_weight = mmd_weight
         self.kernel: Kernel = kernel
         self.scales = tuple(scales)
-        self._zeros: Tensor
-        self.register_buffer("_zeros", torch.zeros(latent_dim), persistent=False)
 
     @property
     def prior(self) -> Distribution:
         """p(z), over vectors of ``latent_dim``."""
-        if self._prior is not None:
-            return self._prior
-        return DiagonalGaussian(self._zeros, self._zeros, validate_args=False)
+        return self._prior(self.encode)  # type: ignore[arg-type]
 
     def discrepancy(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
         """MMD² between the codes and as many fresh samples of the prior, unbiased.
@@ -94,17 +82,14 @@ class WassersteinAutoencoder(Autoencoder):
         so that the mean of the values, which ``fit`` takes, counts it once.
         """
         codes = self.encode(images)
-        distortion = -self.likelihood(self.decoder(codes)).log_prob(images)
+        distortion = -self.likelihood_of(codes).log_prob(images.to(self.device))
         return distortion + self.mmd_weight * self.discrepancy(codes)
 
-    @torch.no_grad()
     def sample(self, num_images: int, *, seed: int | None = None) -> Float[Tensor, "n c h w"]:
-        """New images: a code from the prior, decoded.
+        """New images: a code from the prior, decoded; no gradient is kept.
 
         Args:
-            num_images: how many.
+            num_images: how many; they are decoded in blocks.
             seed: makes the draw repeatable and leaves torch's global generator alone.
         """
-        check_count("num_images", num_images)
-        with seeded(seed) if seed is not None else nullcontext():
-            return self.decode(self.prior.sample((num_images,)).to(self._zeros))
+        return self.decode_all(self._draw(self.prior, num_images, seed))
