@@ -32,6 +32,7 @@ from nbformat import NotebookNode
 from PIL import Image, ImageChops
 
 ROOT = Path(__file__).resolve().parent.parent
+os.environ.setdefault("TQDM_DISABLE", "1")  # a progress bar is no output of a chapter
 CELL_SECONDS = 300  # no cell of this book should come near
 UNSEEN = 16  # how far a colour may be off, in a scale of 255, in pixels on the edges of lines
 METADATA = {
