@@ -1,4 +1,20 @@
-"""Models in files that say how to build them: nobody has to remember the settings."""
+"""Models in files that say how to build them: nobody has to remember the settings.
+
+For a place without this package, ``torch.export`` and ONNX take the networks inside a model::
+
+    model.eval()
+    images = torch.zeros(2, *model.image_shape)
+    codes = torch.zeros(2, model.latent_dim)
+    pictures = torch.nn.Sequential(model.decoder, torch.nn.Sigmoid())
+    number = {0: torch.export.Dim("number")}  # any number of images
+    for name, part, example in ("encoder", model.encoder, images), ("decoder", pictures, codes):
+        program = torch.export.export(part, (example,), dynamic_shapes=(number,))
+        torch.export.save(program, f"{name}.pt2")
+        torch.onnx.export(program, f=f"{name}.onnx")  # needs onnx and onnxscript
+
+The encoder of a VAE gives the numbers of its posterior, ``latent_dim`` means first: these are the
+codes. The decoder ends linearly, and what follows is the likelihood's: a sigmoid for most.
+"""
 
 import dataclasses
 import json
