@@ -13,7 +13,8 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset,
 
 from tests.properties import a_few
 from tests.small_models import Denoiser, Flow, Items, Recorder, built, numbered, rows, weights
-from vaebook.training import fit
+from vaebook.models import MLP, VAE, IncompleteVAE
+from vaebook.training import fit, seeded
 from vaebook.training.fit import mean_loss
 
 NUM = 11
@@ -102,6 +103,29 @@ def test_tensors_go_to_the_loss_side_by_side() -> None:
         history = fit(model, data, num_epochs=1, batch_size=size, validation=data)
         assert sorted(seen(model.trained)) == list(range(NUM))
         assert history["validation_loss"] == [5.0]
+
+
+def test_a_mask_goes_to_the_loss_with_its_rows() -> None:
+    """What hides behind the mask changes nothing, wherever its row goes."""
+    table, found = rows(40), []
+    observed = torch.arange(120).reshape(40, 3) % 4 != 0
+    for hidden in (0.0, 7.0):
+        with seeded(0):
+            model = IncompleteVAE(3, 2, network=MLP((4,)))
+        pair = (torch.where(observed, table, hidden), observed)
+        for data in (pair, TensorDataset(*pair)):
+            fit(model, data, num_epochs=2, batch_size=16, validation=pair)
+        found.append(weights(model))
+    assert torch.equal(*found)
+
+
+def test_a_model_that_takes_images_alone_refuses_labels() -> None:
+    with seeded(0):
+        model = VAE((1, 2, 2), 1, network=MLP((4,)))
+    pair = (torch.rand(8, 1, 2, 2), torch.arange(8))
+    for data in (pair, TensorDataset(*pair), DataLoader(TensorDataset(*pair), 4)):
+        with pytest.raises(ValueError, match=r"a batch holds 2 tensors .*to leave labels out"):
+            fit(model, data, num_epochs=1)
 
 
 def test_a_tensor_may_lie_in_a_file(tmp_path: Path) -> None:

@@ -1,11 +1,15 @@
 """The training loop against a plain loop written out, and everything it promises about seeds."""
 
+import re
+import sys
 from collections.abc import Mapping
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.conftest import ROOT, run
 from tests.properties import uniform
 from vaebook.models import MLP, VAE, Autoencoder
 from vaebook.training import Callback, History, KeepBest, Step, fit, seeded
@@ -130,10 +134,40 @@ def test_the_same_seed_gives_the_same_weights_whatever_ran_before() -> None:
 
 
 def test_the_global_generator_is_left_alone() -> None:
+    class Breaks(Callback):
+        def after_epoch(self, step: Step, row: Mapping[str, float]) -> None:
+            raise KeyboardInterrupt
+
     torch.manual_seed(3)
     before = torch.get_rng_state()
     fit(small_vae(), images(), num_epochs=1, validation=images(10, 1))
+    with pytest.raises(KeyboardInterrupt):
+        fit(small_vae(), images(), num_epochs=1, callbacks=[Breaks()])
+    with pytest.raises(ValueError, match="expected values in"):
+        fit(small_vae(), 2 * images(), num_epochs=1)
+    with pytest.raises(ValueError, match="watches"):
+        fit(small_vae(), images(), num_epochs=1, callbacks=[KeepBest()])
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_seeds_may_come_from_numpy_and_be_large() -> None:
+    first, second = small_vae(), small_vae()
+    fit(first, images(), num_epochs=1, seed=np.int64(7))  # type: ignore[arg-type]
+    fit(second, images(), num_epochs=1, seed=7)
+    assert torch.equal(weights(first), weights(second))
+    fit(second, images(), num_epochs=1, seed=2**64 - 1)
+
+
+def test_the_lines_of_the_readme_give_one_result() -> None:
+    """W3: in another process and here, on a few of the pictures."""
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    assert "data.train.images, num_epochs=5, seed=0" in code
+    code = code.replace("data.train.images", "data.train.images[:200]")
+    names: dict[str, Tensor] = {}
+    exec(code, names)
+    there = run(sys.executable, "-c", f"{code}\nprint(samples.flatten()[:200].tolist())", cwd=ROOT)
+    assert there.returncode == 0, there.stderr
+    assert there.stdout.strip() == str(names["samples"].flatten()[:200].tolist())
 
 
 def test_watching_the_validation_loss_does_not_change_the_training() -> None:
@@ -307,7 +341,7 @@ def test_a_loss_that_is_not_a_number_stops_the_run() -> None:
             factor = float("nan") if len(self.batches) == 4 else 1.0
             return factor * super().loss(batch)
 
-    with pytest.raises(ValueError, match=r"loss became nan in epoch 1, step 1 .*Lower lr"):
+    with pytest.raises(ValueError, match=r"loss became nan in epoch 1, step 1\. Lower lr"):
         fit(Broken(), numbered(30), num_epochs=3, batch_size=10)
 
     class Infinite(Recorder):
@@ -376,6 +410,11 @@ def test_seeds() -> None:
     with pytest.raises(RuntimeError), seeded(3):
         raise RuntimeError
     assert torch.equal(torch.get_rng_state(), before), "also after an error"
-    for bad in (-1, 1.5, None, True, "0"):
+    with seeded(np.int64(3)):  # type: ignore[arg-type]
+        assert torch.equal(torch.rand(2), first), "a number of numpy is one too"
+    with seeded(2**64 - 1):
+        torch.rand(2)
+    assert torch.equal(torch.get_rng_state(), before)
+    for bad in (-1, 2**64, 1.5, None, True, "0"):
         with pytest.raises(ValueError, match="expected a whole number"), seeded(bad):  # type: ignore[arg-type]
             pass

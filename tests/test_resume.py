@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.distributions import Independent, Laplace
 from torch.optim import SGD, AdamW
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, ReduceLROnPlateau
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from tests.properties import uniform
 from tests.small_models import Denoiser, Duel, Flow, Items, built, rows, weights
-from vaebook.distributions import GaussianLikelihood, standard_normal
+from vaebook.distributions import GaussianLikelihood
 from vaebook.models import MLP, VAE
 from vaebook.training import Callback, History, KeepBest, Step, WarmUp, WeightAverage, fit, seeded
 from vaebook.training.checkpoint import load_run
@@ -244,6 +245,10 @@ def vae(**settings: object) -> VAE:
         return VAE(SHAPE, 2, **options)  # type: ignore[arg-type]
 
 
+def laplace(scale: float = 1.0) -> Independent:
+    return Independent(Laplace(torch.zeros(2), scale * torch.ones(2)), 1)
+
+
 class Weighs(Callback):
     def __init__(self, weight: float = 1.0) -> None:
         self.weight = weight
@@ -264,7 +269,12 @@ OTHER: dict[str, tuple[dict, dict, str]] = {  # settings then, settings now, wha
         {"model": {"network": MLP((8,), activation="tanh")}},
         r"activation 'relu' then, 'tanh' now",
     ),
-    "prior": ({"model": {}}, {"model": {"prior": standard_normal(2)}}, "prior"),
+    "prior": ({"model": {}}, {"model": {"prior": laplace()}}, "prior"),
+    "scale of the prior": (
+        {"model": {"prior": laplace()}},
+        {"model": {"prior": laplace(2.0)}},
+        r"prior.*scale",
+    ),
     "posterior": (
         {"model": {"posterior": "laplace"}},
         {"model": {}},

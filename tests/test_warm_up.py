@@ -1,10 +1,12 @@
 """The weight of the rate over a run: by the step, to the end, through an interruption."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor, nn
+from torch.utils.data import IterableDataset
 
 from tests.properties import uniform
 from vaebook.models import MLP, VAE
@@ -23,13 +25,13 @@ class Record(Callback):
 
     def __init__(self, stop_after: int | None = None) -> None:
         self.betas: list[float] = []
-        self.stop_after = stop_after
+        self._stop_after = stop_after  # no setting of the run
 
     def before_step(self, step: Step) -> None:
         self.betas.append(float(step.model.beta))  # type: ignore[arg-type]
 
     def after_epoch(self, step: Step, row: Mapping[str, float]) -> None:
-        if step.epoch + 1 == self.stop_after:
+        if step.epoch + 1 == self._stop_after:
             raise KeyboardInterrupt
 
 
@@ -68,6 +70,46 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(tmp_path: Path) -> Non
     assert first.beta == 2.0
     for name, value in whole.state_dict().items():
         assert torch.equal(value, first.state_dict()[name]), name
+
+
+def test_the_weight_is_given_back_however_the_run_ends() -> None:
+    model = small()
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, IMAGES, num_epochs=4, batch_size=4, callbacks=[WarmUp(3), Record(2)])
+    assert model.beta == 2.0
+    warm_up = WarmUp(1)
+    for beta in (1.0, 4.0):
+        model = small(beta)
+        fit(model, IMAGES, num_epochs=2, batch_size=4, callbacks=[warm_up])
+        assert model.beta == beta, "each training has its own weight"
+
+
+def test_a_stream_says_how_long_its_epochs_are() -> None:
+    class Flow(IterableDataset[Tensor]):
+        def __iter__(self) -> Iterator[Tensor]:
+            return iter(IMAGES)
+
+    with pytest.raises(ValueError, match=r"these data have no length; pass steps_per_epoch"):
+        fit(small(), Flow(), num_epochs=4, batch_size=4, callbacks=[WarmUp(2)])
+    record = Record()
+    fit(
+        small(), Flow(), num_epochs=4, batch_size=4, steps_per_epoch=5,
+        callbacks=[WarmUp(2), record],
+    )  # fmt: skip
+    assert record.betas == pytest.approx([2.0 * k / 10 for k in range(10)] + [2.0] * 10)
+
+
+def test_a_model_without_a_weight_is_named() -> None:
+    class Plain(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.centre = nn.Parameter(torch.zeros(()))
+
+        def loss(self, batch: Tensor) -> Tensor:
+            return self.centre.expand(len(batch))
+
+    with pytest.raises(ValueError, match=r"WarmUp raises model.beta, and Plain has no number"):
+        fit(Plain(), IMAGES, num_epochs=4, callbacks=[WarmUp(2)])
 
 
 def test_a_rise_that_would_not_end_is_refused() -> None:
