@@ -97,9 +97,37 @@ def test_wrong_plans_say_what_to_do() -> None:
         MLP().decoder(3, (1, 0, 8))
     with pytest.raises(ValueError, match="the number of codes is 0"):
         MLP().decoder(0, (1, 8, 8))
-    for build in (lambda: Conv().encoder((1, 10, 8), 3), lambda: Conv().decoder(3, (1, 8, 10))):
-        with pytest.raises(ValueError, match=r"cannot be halved 2 times.*divisible by 4"):
-            build()
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 28, 28), (1, 27, 33), (3, 64, 78), (3, 32, 32), (2, 5, 3), (1, 1, 1)]
+)
+@pytest.mark.parametrize("channels", [(4, 8), (4, 8, 8)])
+def test_convolutions_take_pictures_of_any_size(
+    shape: tuple[int, int, int], channels: tuple[int, ...]
+) -> None:
+    plan = Conv(channels, 16, "tanh", background=0.9, blank=0.5)
+    encoder, decoder = plan.encoder(shape, 5), plan.decoder(5, shape)
+    images = torch.rand(2, *shape)
+    assert encoder(images).shape == (2, 5)
+    first, second = decoder(torch.randn(2, 5))
+    assert first.shape == shape
+    assert (first != second).float().mean() > 0.9, "the code reaches every pixel"
+    images.requires_grad_()
+    encoder(images).abs().sum().backward()
+    assert images.grad is not None
+    assert (images.grad != 0).any(0).float().mean() > 0.9, "the encoder sees the whole picture"
+
+
+def test_the_frame_is_empty_and_only_where_it_is_needed() -> None:
+    plan = Conv((4, 8), 16, background=0.9)
+    for module in (plan.encoder((1, 32, 28), 5), plan.decoder(5, (1, 32, 28))):
+        assert not [part for part in module.modules() if type(part).__name__ == "_Frame"]
+    inner = nn.Sequential(*list(plan.encoder((1, 7, 5), 5))[:2])
+    framed = inner(torch.ones(1, 1, 7, 5))
+    assert framed.shape == (1, 1, 8, 8)
+    assert framed.count_nonzero() == 35
+    assert framed[0, 0, :7, 1:6].allclose(torch.tensor(0.1))
 
 
 @pytest.mark.parametrize("plan", [MLP, Conv])

@@ -97,11 +97,38 @@ def test_colours_can_be_told_apart() -> None:
 
 
 def test_wrong_input_says_what_to_do() -> None:
-    with pytest.raises(ValueError, match=r"shape \(2, 3, 4, 4\); expected grey \[n, 1, h, w\]"):
-        image_grid(uniform(0, 2, 3, 4, 4), num_columns=2)
+    with pytest.raises(ValueError, match=r"shape \(2, 2, 4, 4\), and so 2 channels; expected 1"):
+        image_grid(uniform(0, 2, 2, 4, 4), num_columns=2)
     with pytest.raises(ValueError, match="num_columns is 0"):
         image_grid(uniform(0, 2, 1, 4, 4), num_columns=0)
     with pytest.raises(ValueError, match="1 row labels for 2 rows"):
         show_images(uniform(0, 4, 1, 4, 4), num_columns=2, row_labels=["one"])
     with pytest.raises(KeyError, match="'flow' has no colour"):
         colour_of("flow")
+
+
+def test_colours_are_laid_out_like_grey() -> None:
+    images = uniform(0, 5, 3, 2, 4).float()
+    grid = image_grid(images, num_columns=3, gap=1)
+    assert grid.shape == (5, 14, 3)
+    for colour in range(3):
+        grey = image_grid(images[:, colour : colour + 1], num_columns=3, gap=1)
+        np.testing.assert_array_equal(grid[..., colour], grey)
+    ax = show_images(images, num_columns=3)
+    np.testing.assert_array_equal(ax.images[0].get_array(), image_grid(images, num_columns=3))
+    ax.figure.canvas.draw()
+
+
+def test_what_cannot_be_shown() -> None:
+    grey = torch.rand(2, 1, 4, 4)
+    wrong = {
+        "is a ndarray; expected a torch tensor": grey.numpy(),
+        r"images\[None\] for a single one": grey[0],
+        r"shape \(0, 1, 4, 4\); expected one or more": grey[:0],
+        "2 channels; expected 1 for grey.*show one": torch.rand(2, 2, 4, 4),
+        r"images.permute\(0, 3, 1, 2\)": torch.rand(2, 8, 8, 3),
+        r"dtype torch.uint8; expected floats": (255 * grey).byte(),
+    }
+    for message, images in wrong.items():
+        with pytest.raises(ValueError, match=message):
+            show_images(images)  # type: ignore[arg-type]

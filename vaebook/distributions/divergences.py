@@ -63,6 +63,7 @@ def gaussian_kl_diagonal(
     """
     check_same_shape(mu=mu, log_var=log_var)
     check_same_shape(prior_mu=prior_mu, prior_log_var=prior_log_var)
+    _check_dimensions(mu, prior_mu)
     return gaussian_kl((mu - prior_mu) * torch.exp(-0.5 * prior_log_var), log_var - prior_log_var)
 
 
@@ -96,6 +97,7 @@ def gaussian_kl_full(
                 "expected a lower-triangular factor [..., d, d]. "
                 "Get it with torch.linalg.cholesky(covariance)."
             )
+    _check_dimensions(mu, prior_mu)
     whitened = torch.linalg.solve_triangular(prior_scale_tril, scale_tril, upper=False)
     shift = torch.linalg.solve_triangular(
         prior_scale_tril, (mu - prior_mu).unsqueeze(-1), upper=False
@@ -104,6 +106,15 @@ def gaussian_kl_full(
     prior_log_det = torch.log(torch.diagonal(prior_scale_tril, dim1=-2, dim2=-1)).sum(-1)
     squares = (whitened**2).sum((-2, -1)) + (shift**2).sum(-1)
     return 0.5 * (squares - mu.shape[-1]) - log_det + prior_log_det
+
+
+def _check_dimensions(mu: Tensor, prior_mu: Tensor) -> None:
+    """Refuse one number that would be broadcast against several."""
+    if mu.shape[-1] != prior_mu.shape[-1]:
+        raise ValueError(
+            f"the first distribution is over {mu.shape[-1]} numbers, the second over "
+            f"{prior_mu.shape[-1]}; expected as many in both."
+        )
 
 
 @register_kl(DiagonalGaussian, DiagonalGaussian)
@@ -125,8 +136,14 @@ def kl(q: Distribution, p: Distribution) -> Tensor:
     """KL(q ‖ p) in nats in closed form, ``[...]``: ``torch.distributions.kl_divergence``.
 
     Raises:
-        ValueError: if no closed form is registered for the two families.
+        ValueError: if no closed form is registered for the two families, or they are over events
+            of different shapes.
     """
+    if q.event_shape != p.event_shape:
+        raise ValueError(
+            f"the first distribution is over events of shape {tuple(q.event_shape)}, the second "
+            f"over {tuple(p.event_shape)}; expected the same for both."
+        )
     try:
         return kl_divergence(q, p)
     except NotImplementedError:

@@ -61,6 +61,11 @@ def _kl_to_independent(mu: Tensor, std: Tensor, entropy: Tensor, p: Independent)
     base = p.base_dist
     if p.reinterpreted_batch_ndims != 1:
         raise NotImplementedError
+    if mu.shape[-1:] != p.event_shape:
+        raise ValueError(
+            f"the first distribution is over {mu.shape[-1]} numbers, the second over "
+            f"{p.event_shape[0]}; expected as many in both."
+        )
     if isinstance(base, Laplace):
         distance = expected_distance(mu - base.loc, std)
         return (torch.log(2 * base.scale) + distance / base.scale).sum(-1) - entropy

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Protocol
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from vaebook._checks import check_count
 from vaebook.models.latent_variable import ImageShape as ImageShape
@@ -72,6 +73,20 @@ class _Add(nn.Module):
         return images + self.value
 
 
+class _Frame(nn.Module):
+    """Adds pixels of value 0 to the left, the right, the top and the bottom, or takes some away."""
+
+    def __init__(self, sides: tuple[int, ...]) -> None:
+        super().__init__()
+        self.sides = sides
+
+    def forward(self, images: Tensor) -> Tensor:
+        return F.pad(images, self.sides)
+
+    def extra_repr(self) -> str:
+        return f"sides={self.sides}"
+
+
 def _add(value: float) -> list[nn.Module]:
     return [_Add(value)] if value else []
 
@@ -115,7 +130,8 @@ class MLP:
 class Conv:
     """Strided convolutions, each halving the image, then one hidden layer; mirrored in the decoder.
 
-    Height and width must be divisible by 2 for each entry of ``channels``.
+    Where height or width cannot be halved so often, the encoder sees the picture in a frame of
+    empty pixels, and the decoder paints the frame too, which is cut off.
 
     Args:
         channels: channels after each halving.
@@ -135,7 +151,7 @@ class Conv:
     def encoder(self, image_shape: ImageShape, num_outputs: int) -> nn.Module:
         """Images ``[n, c, h, w]`` to ``[n, num_outputs]``."""
         _check_sides(image_shape, num_outputs)
-        layers: list[nn.Module] = [*_add(-self.background)]
+        layers: list[nn.Module] = [*_add(-self.background), *self._frame(image_shape)]
         for fan_in, fan_out in pairwise((image_shape[0], *self.channels)):
             layers += [nn.Conv2d(fan_in, fan_out, 4, stride=2, padding=1), self._act()]
         features = math.prod(self._inner_shape(image_shape))
@@ -150,7 +166,8 @@ class Conv:
         layers += [nn.Linear(self.hidden, math.prod(inner)), self._act(), nn.Unflatten(1, inner)]
         for fan_in, fan_out in pairwise((*reversed(self.channels), image_shape[0])):
             layers += [nn.ConvTranspose2d(fan_in, fan_out, 4, stride=2, padding=1), self._act()]
-        return nn.Sequential(*layers[:-1], *_add(self.blank))
+        cut = [_Frame(tuple(-side for side in frame.sides)) for frame in self._frame(image_shape)]
+        return nn.Sequential(*layers[:-1], *cut, *_add(self.blank))
 
     def _act(self) -> nn.Module:
         return _activation(self.activation)
@@ -158,9 +175,13 @@ class Conv:
     def _inner_shape(self, image_shape: ImageShape) -> ImageShape:
         _, height, width = image_shape
         factor = 2 ** len(self.channels)
-        if height % factor or width % factor:
-            raise ValueError(
-                f"images of {height}×{width} cannot be halved {len(self.channels)} times; "
-                f"expected sides divisible by {factor}. Use fewer channels, or pad the images."
-            )
-        return self.channels[-1], height // factor, width // factor
+        last = self.channels[-1] if self.channels else image_shape[0]
+        return last, math.ceil(height / factor), math.ceil(width / factor)
+
+    def _frame(self, image_shape: ImageShape) -> list["_Frame"]:
+        """What makes both sides divisible; nothing where they are."""
+        _, height, width = image_shape
+        factor = 2 ** len(self.channels)
+        rows, columns = -height % factor, -width % factor
+        sides = (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
+        return [_Frame(sides)] if any(sides) else []
