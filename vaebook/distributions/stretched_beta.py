@@ -7,8 +7,8 @@ from torch.distributions import Beta, Distribution, Independent, Uniform, constr
 
 from vaebook._checks import check_same_shape
 
-# Samples of [0, 1] keep this far from its ends, where a density may be 0 or infinite.
-EDGE = 1e-6
+# How many steps of floating point next to each end share one density, the mean over them.
+END_STEPS = 1.5
 
 
 class StretchedBeta(Distribution):
@@ -21,6 +21,11 @@ class StretchedBeta(Distribution):
 
     Special functions are computed in double precision: at concentrations of thousands, which
     trained posteriors reach, they are small differences of large numbers.
+
+    With α = 0.05 two fifths of the mass on one side lie nearer to the end than a float32 can tell,
+    and the density is infinite there. So a draw stops one step of floating point short of the end
+    and stands for all numbers up to it: in those last steps :meth:`log_prob` is the logarithm of
+    the mean density, finite and with the same mass. The entropy is that of the Beta itself.
 
     Args:
         alpha: first parameters ``[..., d]``, above 0.
@@ -44,12 +49,14 @@ class StretchedBeta(Distribution):
     ) -> None:
         check_same_shape(alpha=alpha, beta=beta)
         check_same_shape(low=low, high=high)
-        if low.shape != alpha.shape[-1:] or not (low < high).all():
+        inner = torch.nextafter(low, high), torch.nextafter(high, low)
+        if low.shape != alpha.shape[-1:] or not (inner[0] < inner[1]).all():
             raise ValueError(
                 f"low and high have shape {tuple(low.shape)} for alpha {tuple(alpha.shape)}; "
                 "expected the vectors [d] of ends, with low < high everywhere."
             )
         self.alpha, self.beta, self.low, self.high = alpha, beta, low, high
+        self._inner = inner  # the first and the last number that a draw can be
         super().__init__(alpha.shape[:-1], alpha.shape[-1:], validate_args=False)
 
     @property
@@ -75,8 +82,10 @@ class StretchedBeta(Distribution):
         is a uniform number whatever the parameters, so du/dα = −(∂F/∂α) / Beta(u; α, β):
         Figurnov, Mohamed & Mnih (2018). torch does it in ``Beta.rsample``.
         """
-        u = Beta(self.alpha, self.beta, validate_args=False).rsample(torch.Size(sample_shape))
-        return self.low + (self.high - self.low) * u.clamp(EDGE, 1 - EDGE)
+        beta = Beta(self.alpha.double(), self.beta.double(), validate_args=False)
+        low, high = self.low.double(), self.high.double()
+        z = low + (high - low) * beta.rsample(torch.Size(sample_shape))
+        return z.to(self.low.dtype).clamp(*self._inner)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log-density in nats, ``[...]``; −∞ outside the box.
@@ -88,13 +97,18 @@ class StretchedBeta(Distribution):
             raise ValueError(
                 f"value has shape {tuple(value.shape)}; expected [..., {self.event_shape[0]}]."
             )
-        width = self.high - self.low
-        u = ((value - self.low) / width).double()
-        inside = ((u >= 0) & (u <= 1)).all(-1)
-        u = u.clamp(EDGE, 1 - EDGE)  # finite at the very edge
         alpha, beta = self.alpha.double(), self.beta.double()
-        log_density = (alpha - 1) * u.log() + (beta - 1) * torch.log1p(-u) - _log_beta(alpha, beta)
-        total = (log_density - width.double().log()).sum(-1).to(value.dtype)
+        low, high, z = self.low.double(), self.high.double(), value.double()
+        width = high - low
+        # the distance to each end by itself: as 1 − u the smaller would lose its digits
+        u, v = (z - low) / width, (high - z) / width
+        inside = ((u >= 0) & (v >= 0)).all(-1)
+        first = END_STEPS * (self._inner[0].double() - low) / width
+        last = END_STEPS * (high - self._inner[1].double()) / width
+        between = (alpha - 1) * u.clamp(min=first).log() + (beta - 1) * v.clamp(min=last).log()
+        log_power = torch.where(u < first, _log_mean_at_end(alpha, beta, first), between)
+        log_power = torch.where(v < last, _log_mean_at_end(beta, alpha, last), log_power)
+        total = (log_power - _log_beta(alpha, beta) - width.log()).sum(-1).to(value.dtype)
         return torch.where(inside, total, torch.full_like(total, -torch.inf))
 
     def entropy(self) -> Tensor:
@@ -113,6 +127,16 @@ class StretchedBeta(Distribution):
 def _log_beta(alpha: Tensor, beta: Tensor) -> Tensor:
     """The log of the Beta function, B(α, β) = Γ(α) Γ(β) / Γ(α + β)."""
     return torch.lgamma(alpha) + torch.lgamma(beta) - torch.lgamma(alpha + beta)
+
+
+def _log_mean_at_end(alpha: Tensor, beta: Tensor, step: Tensor) -> Tensor:
+    """The log of the mean of u^(α−1) (1 − u)^(β−1) over 0 < u < ``step``.
+
+    The first factor's mean is exact. The second is taken at the mean of u under the first, which
+    is off by a share of (β · step)² / 20, and β · step is 0.05 at the most that an encoder gives.
+    """
+    log_mean = (alpha - 1) * step.log() - alpha.log()
+    return log_mean + (beta - 1) * torch.log1p(-step * alpha / (alpha + 1))
 
 
 @register_kl(StretchedBeta, Independent)
