@@ -327,8 +327,23 @@ def test_the_levels_of_a_pixel_add_up_to_one(family: str) -> None:
         "continuous Bernoulli": ContinuousBernoulliLikelihood()(torch.logit(at)),
     }[family]
     total = grey_level_log_prob(pixels, levels).exp().sum()
-    # levels whose mass is below 1e-6 are charged by the density at their centre, but for the normal
-    assert float(total) == pytest.approx(1, abs=1e-5)
+    assert float(total) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("location", [0.0, 1e-9, 0.5, 127.5 / 255, 0.93, 1.0])
+@pytest.mark.parametrize("scale", [1e-4, 1e-3, 0.07, 10.0])
+def test_levels_of_laplace_pixels(location: float, scale: float) -> None:
+    """In single precision; the level next to the peak's and the farthest one by hand."""
+    at = torch.full((1, 1, 1), location)
+    pixels = Independent(Laplace(at, torch.full_like(at, scale)), 3)
+    levels = torch.linspace(0, 1, 256, dtype=torch.float64)
+    log_mass = grey_level_log_prob(pixels, levels.reshape(-1, 1, 1, 1)).flatten()
+    assert float(log_mass.exp().sum()) == pytest.approx(1, abs=1e-9)
+    location, scale = at.double().item(), pixels.base_dist.scale.double().item()
+    for k in (2, 100, 250):  # none is next to a peak
+        near = min(abs(k - 0.5 - 255 * location), abs(k + 0.5 - 255 * location)) / 255
+        exact = -near / scale + math.log(-math.expm1(-1 / 255 / scale) / 2)
+        assert log_mass[k].item() == pytest.approx(exact, rel=1e-9)
 
 
 def test_levels_in_scipy(images: torch.Tensor) -> None:

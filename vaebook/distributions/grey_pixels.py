@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.distributions import Distribution, Normal
+from torch.distributions import Distribution, Laplace, Normal
 
 from vaebook._checks import check_images, check_positive, check_same_shape
 from vaebook.distributions.continuous_bernoulli import ContinuousBernoulli
@@ -180,18 +180,33 @@ def grey_level_log_prob(
     log_mass: Callable[..., Tensor] = _log_mass
     if isinstance(base, Normal):
         log_mass = _log_normal_mass
+    elif isinstance(base, Laplace):
+        log_mass = _log_laplace_mass
     elif isinstance(base, ContinuousBernoulli):
         log_mass = _log_bounded_mass
     return log_mass(base, lower, upper, value).sum(IMAGE_DIMS)
 
 
 def _log_normal_mass(base: Normal, lower: Tensor, upper: Tensor, value: Tensor) -> Tensor:
-    """log[Φ(u) − Φ(l)] without cancellation: both ends are mirrored to the left of the mean."""
-    up, low = (upper - base.loc) / base.scale, (lower - base.loc) / base.scale
-    right = low > -up  # more of the interval lies to the right
-    up, low = torch.where(right, -low, up), torch.where(right, -up, low)
+    """log[Φ(u) − Φ(l)] without cancellation."""
+    low, up = _mirrored(base, lower, upper)
     log_up, log_low = torch.special.log_ndtr(up), torch.special.log_ndtr(low)
     return log_up + torch.log(-torch.expm1(log_low - log_up))
+
+
+def _log_laplace_mass(base: Laplace, lower: Tensor, upper: Tensor, value: Tensor) -> Tensor:
+    """log[(eᵘ − eˡ) / 2] where the peak is outside, log[1 − (e⁻ᵘ + eˡ) / 2] where it is inside."""
+    low, up = _mirrored(base, lower, upper)
+    outside = up - math.log(2) + torch.log(-torch.expm1(low - up))
+    inside = torch.log(-0.5 * (torch.expm1(-up.clamp(min=0)) + torch.expm1(low)))
+    return torch.where(up > 0, inside, outside)
+
+
+def _mirrored(base: Normal | Laplace, lower: Tensor, upper: Tensor) -> tuple[Tensor, Tensor]:
+    """The interval in units of the scale, with the larger part to the left of the peak."""
+    up, low = (upper - base.loc) / base.scale, (lower - base.loc) / base.scale
+    right = low > -up  # more of the interval lies to the right
+    return torch.where(right, -up, low), torch.where(right, -low, up)
 
 
 def _log_bounded_mass(
