@@ -218,6 +218,18 @@ def test_large_concentrations_in_single_precision() -> None:
     assert ((found.estimate - kl(q, HypersphericalUniform(16))).abs() < tolerance).all()
 
 
+@pytest.mark.parametrize("d", [2, 3, 16])
+@pytest.mark.parametrize("kappa", [1e3, 1e6])
+def test_draws_in_single_precision_follow_a_narrow_density(d: int, kappa: float) -> None:
+    """(1 − t) / 2 is Beta(b, a), of which a float32 near t = 1 would keep a digit."""
+    q = PowerSpherical(F.normalize(torch.ones(d), dim=-1), torch.tensor(kappa))
+    with seeded(0):
+        draws = F.normalize(q.sample((4000,)).double(), dim=-1)
+    far = (draws - F.normalize(torch.ones(d).double(), dim=-1)).square().sum(-1) / 4
+    half = 0.5 * (d - 1)
+    assert stats.kstest(far.numpy(), stats.beta(half, half + kappa).cdf).pvalue > 1e-3
+
+
 def test_the_family_of_posteriors_stays_finite() -> None:
     at_prior = POSTERIORS["power spherical"].build(torch.full((1, 3), 1e-6), 3)
     assert kl(at_prior, HypersphericalUniform(3)).item() == pytest.approx(0, abs=1e-5)
