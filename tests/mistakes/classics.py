@@ -8,13 +8,13 @@ from tests.mistakes.latents import LATENTS
 from tests.mistakes.losses import LOSSES
 from tests.mistakes.planting import Mistake
 from tests.mistakes.priors import PRIORS
+from tests.mistakes.training import TRAINING
 from tests.mistakes.uses import USES
 
 GAUSSIAN = "vaebook/distributions/gaussian.py"
 DIVERGENCES = "vaebook/distributions/divergences.py"
 LIKELIHOODS = "vaebook/distributions/likelihoods.py"
 VAE = "vaebook/models/vae.py"
-FIT = "vaebook/training/fit.py"
 LIKELIHOOD_METRICS = "vaebook/metrics/likelihood.py"
 LATENT_METRICS = "vaebook/metrics/latent.py"
 
@@ -361,47 +361,7 @@ BOUND = (
     ),
 )
 
-TRAINING = (
-    Mistake(
-        "no-shuffling",
-        "Take the images in the order of the file.",
-        FIT,
-        "order = torch.randperm(len(images), generator=shuffler).to(images.device)",
-        "order = torch.arange(len(images)).to(images.device)",
-        ("tests/test_fit.py::test_the_order_is_new_each_epoch_and_follows_the_seed",),
-    ),
-    Mistake(
-        "last-batch-dropped",
-        "Skip the smaller last batch without a word.",
-        FIT,
-        "batches = order.split(batch_size)",
-        "batches = order[: len(order) // batch_size * batch_size].split(batch_size)",
-        ("tests/test_fit.py::test_each_image_is_seen_once_per_epoch_the_last_batch_too",),
-    ),
-    Mistake(
-        "gradients-not-zeroed",
-        "Forget zero_grad: each step adds up all gradients so far.",
-        FIT,
-        "            optimiser.zero_grad()\n",
-        "",
-        ("tests/test_fit.py::test_it_is_the_loop_that_everybody_writes",),
-    ),
-    Mistake(
-        "batches-averaged-evenly",
-        "Report the mean of the batch means, although the last batch is smaller.",
-        FIT,
-        "totals[player] += float(loss.detach()) * len(batch)",
-        "totals[player] += float(loss.detach()) * len(images) / len(batches)",
-        ("tests/test_fit.py::test_the_loss_of_an_epoch_is_the_mean_over_images_not_over_batches",),
-    ),
-    Mistake(
-        "validated-on-the-training-images",
-        "Measure the validation loss on the images that were trained on.",
-        FIT,
-        "value = _mean_loss(model, turn.loss, validation.to(place))",
-        "value = _mean_loss(model, turn.loss, images)",
-        ("tests/test_fit.py::test_validation_images_are_not_trained_on",),
-    ),
+DATA = (
     Mistake(
         "validation-split-inside-training",
         "Cut the validation images out of the training images, and leave them there too.",
@@ -425,30 +385,6 @@ TRAINING = (
         "if not (low >= 0.0 and high <= 1.0):",
         "if not (low >= 0.0 and high <= 255.0):",
         ("tests/test_checks.py::test_images",),
-    ),
-    Mistake(
-        "resumed-without-the-optimiser",
-        "Save and load the weights only: Adam starts from nothing after each stop.",
-        FIT,
-        "                optimiser.load_state_dict(kept)\n",
-        "                pass\n",
-        ("tests/test_checkpoint.py::test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit",),
-    ),
-    Mistake(
-        "resumed-with-the-same-noise",
-        "Start the noise anew at each resume.",
-        FIT,
-        '            torch.set_rng_state(state["noise"])\n',
-        "",
-        ("tests/test_checkpoint.py::test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit",),
-    ),
-    Mistake(
-        "seeding-the-users-program",
-        "Seed torch's global generator inside a library.",
-        "vaebook/_random.py",
-        "with torch.random.fork_rng():",
-        "with torch.random.fork_rng(enabled=False):",
-        ("tests/test_fit.py::test_the_global_generator_is_left_alone",),
     ),
 )
 
@@ -511,7 +447,7 @@ HARMLESS = Mistake(
 )
 
 MISTAKES: tuple[Mistake, ...] = (
-    *(*KL, *SAMPLING, *LIKELIHOOD, *BOUND, *TRAINING, *MEASURES),
+    *(*KL, *SAMPLING, *LIKELIHOOD, *BOUND, *DATA, *TRAINING, *MEASURES),
     *(*LOSSES, *LATENTS, *PRIORS, *BLUR),
     *(*ADVERSARIAL, *COMPARISON, *LATENT_FLOW, *USES),
 )

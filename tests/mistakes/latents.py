@@ -74,12 +74,12 @@ LATENTS: tuple[Mistake, ...] = (
         ("tests/test_warm_up.py::test_cycles_rise_hold_and_rise_again",),
     ),
     Mistake(
-        "warm-up-forgets-where-it-goes",
-        "Resume with the weight of the moment taken for the final one.",
+        "warm-up-left-half-way",
+        "Leave the weight of the moment when a run is broken off: the next one ends there.",
         WARM_UP,
-        'self._end = state["end"]',
-        "self._end = None",
-        ("tests/test_warm_up.py::test_an_interrupted_run_goes_on_as_if_it_had_not_been",),
+        "if self._end is not None:",
+        "if step.error is None and self._end is not None:",
+        ("tests/test_warm_up.py::test_the_weight_is_given_back_however_the_run_ends",),
     ),
     Mistake(
         "free-bits-of-each-image",
