@@ -76,11 +76,11 @@ MODELS: dict[str, tuple[Build, Data]] = {
     "IncompleteVAE": (lambda: m.IncompleteVAE(4, 2, num_importance=3), TABLE),
     "FactorRegressor": (
         lambda: m.FactorRegressor(SHAPE, torch.zeros(3), torch.tensor([1.0, 2.0, 3.0])),
-        (IMAGES,),
+        (IMAGES, uniform(4, 6, 3).float()),
     ),
     "ClassClassifier": (
         lambda: m.ClassClassifier(SHAPE, 4, num_features=8, background=0.5),
-        (IMAGES,),
+        (IMAGES, torch.arange(6) % 4),
     ),
     "Codebook": (lambda: m.Codebook(5, 3, decay=0.9), (uniform(0, 6, 3).float(),)),
 }  # fmt: skip
@@ -156,7 +156,7 @@ def assert_same(one: nn.Module, other: nn.Module, *data: Tensor) -> None:
         "loss": lambda model: model.loss(*data),
         "encode": lambda model: model.encode(*data),
         "sample": lambda model: model.sample(3 if len(data) == 1 else data[1], seed=5),
-        "features": lambda model: model.features(*data),
+        "features": lambda model: model.features(data[0]),
         "generator_loss": lambda model: model.generator_loss(*data),
     }
     made = 0
