@@ -32,7 +32,7 @@ from vaebook import distributions as d
 from vaebook import models as m
 from vaebook.models import MLP, VAE, Conv, load_model, save_model
 from vaebook.training import fit, load_weights, save_weights, seeded
-from vaebook.training.checkpoint import sealed, unsealed
+from vaebook.training.checkpoint import load_run, save_run, sealed, unsealed
 from vaebook.training.description import description, differences
 
 SHAPE = (1, 8, 8)
@@ -469,3 +469,26 @@ def test_a_flipped_bit_in_a_model_file_is_refused(tmp_path: Path) -> None:
         path.write_bytes(damaged)
         with pytest.raises(ValueError, match=str(path)):
             unsealed(path)
+
+
+# --- between devices ----------------------------------------------------------------------------
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.parametrize("prior", ["normal", "mixture", "learned mixture"])
+def test_a_model_saved_on_a_gpu_loads_anywhere(prior: str, tmp_path: Path) -> None:
+    path, run = tmp_path / "model.safetensors", tmp_path / "run.pt"
+    model = VAE(SHAPE, 2, network=NET, prior=PRIORS[prior]()).cuda()
+    save_model(model, path)
+    save_weights(model, tmp_path / "weights.safetensors")
+    loaded = load_model(path)
+    assert {value.device.type for value in loaded.parameters()} == {"cpu"}
+    assert differences(description(model), description(loaded)) == []
+    assert_same(loaded, load_model(path), IMAGES)
+    assert_same(model, load_model(path, "cuda"), IMAGES.cuda())
+    load_weights(loaded, tmp_path / "weights.safetensors")
+    assert_same(loaded, load_model(path), IMAGES)
+    save_run(run, {"model": model.state_dict()})
+    state = load_run(run, {"model"})["model"]
+    assert {value.device.type for value in state.values()} == {"cpu"}
