@@ -1,7 +1,9 @@
 """Training steps as CUDA graphs: recorded once, then replayed without Python."""
 
 import copy
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -126,14 +128,11 @@ class CapturedStep:
         noise = torch.cuda.get_rng_state(device), torch.get_rng_state()
         side = torch.cuda.Stream(device)
         side.wait_stream(torch.cuda.current_stream(device))
-        waiting = torch.cuda.get_sync_debug_mode()
         try:
-            torch.cuda.set_sync_debug_mode("error")  # a graph cannot wait for the device
-            with torch.cuda.stream(side):
+            with _waiting_is_an_error(), torch.cuda.stream(side):
                 for _ in range(WARM_UP_STEPS):
                     self.step(self._inputs)
         finally:
-            torch.cuda.set_sync_debug_mode(waiting)
             torch.cuda.current_stream(device).wait_stream(side)
             _restore(self.model, self.optimizers, state)
             torch.cuda.set_rng_state(noise[0], device)
@@ -161,6 +160,19 @@ class CapturedStep:
         if _addresses(self.model) != addresses:
             raise RuntimeError("the loss replaces a buffer of the model instead of filling it")
         self._graph = graph
+
+
+@contextmanager
+def _waiting_is_an_error() -> Iterator[None]:
+    """Let operations that wait for the device fail: a graph cannot hold them."""
+    before = torch.cuda.get_sync_debug_mode()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch calls this mode a prototype
+        torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
 
 
 def _plain_attributes(model: nn.Module) -> dict[str, Any]:
