@@ -3,7 +3,7 @@
 import gzip
 import hashlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,7 +14,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits as sklearn_digits
 
-from vaebook.data import ImageData, Split, fashion, load_digits, load_fashion
+from vaebook.data import ImageData, Split, fashion, load_digits, load_dogs, load_fashion
 
 FILES = tuple(fashion.SHA256)
 
@@ -271,3 +271,29 @@ def test_a_split_checks_itself() -> None:
         Split(images, factors=torch.zeros(4, 5))
     with pytest.raises(ValueError, match="Divide bytes by 255"):
         Split(255 * images)
+
+
+@pytest.mark.parametrize("load", [partial(load_dogs, 20, 10, 10), load_digits, load_fashion])
+def test_what_a_caller_does_to_the_data_is_not_seen_by_others(
+    load: Callable[[], ImageData],
+) -> None:
+    first, kept = load(), load()
+    for (_, split), (_, other) in zip(first.splits(), kept.splits(), strict=True):
+        for tensor, same in ((split.images, other.images), (split.labels, other.labels),
+                             (split.factors, other.factors)):  # fmt: skip
+            if tensor is not None and same is not None:
+                assert torch.equal(tensor, same)
+                tensor.zero_()
+    for (_, split), (_, other) in zip(load().splits(), kept.splits(), strict=True):
+        assert split.images.max() > 0
+        assert torch.equal(split.images, other.images)
+        for known, same in ((split.labels, other.labels), (split.factors, other.factors)):
+            assert known is None or (same is not None and torch.equal(known, same))
+
+
+def test_dogs_first_drawn_in_inference_can_be_trained_on() -> None:
+    with torch.inference_mode():
+        load_dogs(5, 5, 5, seed=77)
+    factors = load_dogs(5, 5, 5, seed=77).train.factors
+    assert factors is not None
+    assert not factors.is_inference()

@@ -108,7 +108,6 @@ def render(factors: Float[Tensor, "n f"], *, size: int = 32) -> Float[Tensor, "n
     return torch.cat([draw(chunk, size) for chunk in factors.split(_CHUNK)])
 
 
-@lru_cache(maxsize=4)
 def load_dogs(
     num_train: int = 10_000,
     num_validation: int = 1_000,
@@ -120,7 +119,8 @@ def load_dogs(
     """Draw the dog data set: three splits from random streams of their own.
 
     A split does not depend on the sizes of the others, and a shorter split is the beginning of a
-    longer one. Calling again with the same arguments returns the same object.
+    longer one. What was drawn is remembered; each call returns a copy of its own, to do with as
+    you like.
 
     Args:
         num_train, num_validation, num_test: dogs in each split.
@@ -137,10 +137,22 @@ def load_dogs(
     check_count("size", size, minimum=8)
     for name, count in (("train", num_train), ("validation", num_validation), ("test", num_test)):
         check_count(f"num_{name}", count)
+    counts = int(num_train), int(num_validation), int(num_test)
+    drawn = _draw(counts, size=int(size), seed=int(seed))
+    train, validation, test = (
+        Split(images.clone(), factors=factors.clone()) for images, factors in drawn
+    )
+    return ImageData("dogs", train, validation, test)
 
-    def split(count: int, stream: int) -> Split:
+
+@lru_cache(maxsize=4)
+def _draw(
+    counts: tuple[int, int, int], *, size: int, seed: int
+) -> list[tuple[Float[Tensor, "n 1 size size"], Float[Tensor, "n f"]]]:
+    """Images and factors of the splits, which are kept: nobody may change them."""
+    drawn = []
+    for stream, count in enumerate(counts):
         factors = sample_factors(count, seed=3 * seed + stream)
         with torch.no_grad():
-            return Split(render(factors, size=size), factors=factors)
-
-    return ImageData("dogs", split(num_train, 0), split(num_validation, 1), split(num_test, 2))
+            drawn.append((render(factors, size=size), factors))
+    return drawn
