@@ -1,11 +1,13 @@
 """Anomaly scores, AUROC and thresholds against counting, closed forms and other code."""
 
+import copy
 import math
 
 import numpy as np
 import pytest
 import torch
 from scipy import stats
+from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 
 from vaebook.data import load_digits
@@ -78,6 +80,30 @@ def test_the_interval_covers_as_often_as_it_says() -> None:
     assert 87 <= inside <= 100
 
 
+@pytest.mark.parametrize("ties", [False, True])
+def test_the_interval_is_that_of_resampled_scores(
+    ties: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each resample scored by scikit-learn, which counts ties half; in blocks or not."""
+    normal, strange = gaussian(30, 0.0, 0), gaussian(20, 0.7, 1)
+    if ties:
+        normal, strange = normal.round(), strange.round()  # five grades in all
+    with seeded(5):
+        rows = torch.randint(len(strange), (200, len(strange)))
+        columns = torch.randint(len(normal), (200, len(normal)))
+    labels = [1] * len(strange) + [0] * len(normal)
+    areas = [
+        roc_auc_score(labels, torch.cat([strange[row], normal[column]]).numpy())
+        for row, column in zip(rows, columns, strict=True)
+    ]
+    expected = np.quantile(areas, [0.025, 0.975])
+    for at_once in (2**22, 100):
+        monkeypatch.setattr("vaebook.metrics._inputs.AT_ONCE", at_once)
+        found = auroc(normal, strange, num_resamples=200, seed=5)
+        np.testing.assert_allclose([found.low, found.high], expected, atol=1e-6)
+        assert found.low < found.value < found.high
+
+
 def test_the_interval_is_repeatable_and_leaves_no_trace() -> None:
     normal, strange = gaussian(20, 0.0, 0), gaussian(20, 1.0, 1)
     torch.manual_seed(7)
@@ -146,6 +172,14 @@ def test_the_bound_lies_above_the_estimate_and_is_its_parts(
     close(scores["−ELBO"], scores["reconstruction probability"] + scores["rate"])
     # sampled and exact rate differ by noise; Jensen's inequality holds for the mean
     assert scores["NLL"].mean() < scores["−ELBO"].mean()
+
+
+def test_no_score_weighs_the_rate_by_beta(model: VAE, images: torch.Tensor) -> None:
+    expected = vae_anomaly_scores(model, images, num_samples=5)
+    heavy = copy.deepcopy(model)
+    heavy.beta = 7.0
+    for name, scores in vae_anomaly_scores(heavy, images, num_samples=5).items():
+        assert torch.equal(scores, expected[name]), name
 
 
 def test_one_sigma_for_all_ranks_like_the_squared_error() -> None:

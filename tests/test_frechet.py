@@ -106,9 +106,9 @@ def test_bias_takes_a_singular_covariance() -> None:
 
 def test_errors_say_what_to_do() -> None:
     x = draw(10, 3, 0)
-    with pytest.raises(ValueError, match=r"\[n, d\], a row of features"):
+    with pytest.raises(ValueError, match=r"\[n, d\], a row for 2 or more pictures"):
         frechet_distance(x[:1], x)
-    with pytest.raises(ValueError, match="Use features of one network"):
+    with pytest.raises(ValueError, match="as many numbers for each picture"):
         frechet_distance(x, x[:, :2])
     with pytest.raises(ValueError, match="NaN or infinite"):
         frechet_distance(x, x * math.nan)

@@ -17,7 +17,7 @@ from vaebook.metrics import (
     importance_weighted_nll,
     prior_monte_carlo_log_likelihood,
 )
-from vaebook.models import MLP, VAE
+from vaebook.models import MLP, VAE, ConditionalVAE
 from vaebook.training import seeded
 
 close = torch.testing.assert_close
@@ -179,19 +179,28 @@ def test_its_parts_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = prior_monte_carlo_log_likelihood(model, images, num_samples=50)
     batches = prior_monte_carlo_log_likelihood(model, images, num_samples=50, batch_size=7)
     close(whole, batches)
+    monkeypatch.setattr("vaebook.metrics._batches._PIXELS_AT_ONCE", 100)
+    close(whole, prior_monte_carlo_log_likelihood(model, images, num_samples=50))
 
-    sizes = []
-    split = torch.Tensor.split
 
-    def watched(tensor: torch.Tensor, size: int, *rest: int) -> tuple[torch.Tensor, ...]:
-        sizes.append(size)
-        return split(tensor, size, *rest)
-
-    monkeypatch.setattr(torch.Tensor, "split", watched)
-    large = VAE((1, 64, 64), 3, network=MLP(hidden=(4,)))
-    pictures = uniform(0, 20, 1, 64, 64).float()
-    prior_monte_carlo_log_likelihood(large, pictures, num_samples=1_000)
-    assert sizes[-1] == 8, "2^25 pixels are 8 images of 64×64 under 1,000 codes"
+@pytest.mark.parametrize("beta", [0.0, 0.25, 4.0])
+def test_the_bound_does_not_know_beta(beta: float) -> None:
+    """β weighs the rate in what is trained on, and nowhere else; VAE and conditional VAE."""
+    plain, weighed = small(), small(beta=beta)
+    expected = evaluate_elbo(plain, some_images(), num_samples=2)
+    found = evaluate_elbo(weighed, some_images(), num_samples=2)
+    for ours, other in zip(found, expected, strict=True):
+        assert torch.equal(ours, other)
+    close(found.elbo, -(found.distortion + found.rate))
+    conditions = torch.eye(9, dtype=torch.double)
+    for prior in ("fixed", "learned"):
+        with seeded(0):
+            model = ConditionalVAE(
+                IMAGE_SHAPE, 2, condition_dim=9, beta=beta, prior=prior, network=MLP((8,))
+            ).double()
+            terms = model.elbo(some_images(9), conditions)
+        close(terms.elbo, -(terms.distortion + terms.rate))
+        assert (terms.rate > 0).all()
 
 
 # --- manners ------------------------------------------------------------------------------------

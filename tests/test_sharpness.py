@@ -99,7 +99,7 @@ def test_both_precisions(dtype: torch.dtype) -> None:
 
 
 def test_wrong_input_says_what_to_do() -> None:
-    with pytest.raises(ValueError, match="images are 8×6; the radial spectrum expects square"):
+    with pytest.raises(ValueError, match="pictures of 8×6; expected square ones"):
         power_spectrum(uniform(0, 2, 1, 8, 6))
     for measure in (sharpness, power_spectrum):
         with pytest.raises(ValueError, match="expected four dimensions"):

@@ -1,5 +1,7 @@
 """Two-sample tests: right under the hypothesis, powerful against what each is for."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from torch.distributions import MultivariateNormal, kl_divergence
 from tests.properties import normal
 from vaebook.distributions import mmd
 from vaebook.metrics import classifier_test, kolmogorov_smirnov, mmd_test
+from vaebook.metrics.two_sample import _median_of_pairs
 
 
 def correlated(seed: int, n: int, rho: float = 0.9) -> torch.Tensor:
@@ -95,7 +98,7 @@ def test_what_is_refused() -> None:
         kolmogorov_smirnov(torch.zeros(4, 2), torch.zeros(4, 3))
     with pytest.raises(ValueError, match="as many of each"):
         classifier_test(normal(1, 30, 2), normal(2, 40, 2))
-    with pytest.raises(ValueError, match="at least 2 of each"):
+    with pytest.raises(ValueError, match=r"x has shape .* 2 or more samples"):
         mmd_test(normal(1, 1, 2), normal(2, 4, 2))
     with pytest.raises(ValueError, match="NaN"):
         mmd_test(normal(1, 4, 2), torch.full((4, 2), torch.nan))
@@ -105,3 +108,38 @@ def test_what_is_learned_by_heart_does_not_count() -> None:
     """Few samples of many numbers: the training half is learned, the other half is not."""
     found = classifier_test(normal(1, 1200, 300), normal(2, 1200, 300))
     assert 0.44 < found.accuracy < 0.56  # 1,200 coins: a standard deviation of 0.014
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.5])
+def test_the_p_value_of_the_classifier_is_a_sum_of_coins(shift: float) -> None:
+    """The chance of as many right answers or more, counted out."""
+    found = classifier_test(normal(1, 40, 1) + shift, normal(2, 40, 1))
+    total = 40
+    right = round(found.accuracy * total)
+    coins = sum(math.comb(total, k) for k in range(right, total + 1)) / 2**total
+    assert found.p_value == pytest.approx(coins, rel=1e-9)
+    assert 0.001 < coins < 0.999
+
+
+@pytest.mark.parametrize("at_once", [1, 1000, 2**22])
+@pytest.mark.parametrize("n", [2, 3, 50])
+def test_the_median_of_pairs_is_exact_in_any_blocks(
+    n: int, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_inputs", "two_sample"):
+        monkeypatch.setattr(f"vaebook.metrics.{name}.AT_ONCE", at_once)
+    tied = normal(1, n, 2).round()  # most of the distances are equal to others
+    for samples in (normal(0, n, 3), tied, torch.zeros(n, 2).double()):
+        expected = torch.pdist(samples).square().median()
+        # two ways of adding up squares: a few units in the last place
+        assert _median_of_pairs(samples) == pytest.approx(float(expected), rel=1e-14)
+
+
+def test_blocks_do_not_change_the_mmd(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = normal(1, 40, 2), normal(2, 50, 2) + 0.3
+    whole = mmd_test(x, y)
+    for name in ("_inputs", "two_sample"):
+        monkeypatch.setattr(f"vaebook.metrics.{name}.AT_ONCE", 1000)
+    parts = mmd_test(x, y)
+    assert parts.p_value == whole.p_value
+    assert parts.statistic == pytest.approx(whole.statistic, rel=1e-12)

@@ -135,6 +135,14 @@ LATENTS: tuple[Mistake, ...] = (
         ),
     ),
     Mistake(
+        "classifier-p-value-of-more-right-answers",
+        "Take the chance of more right answers than were given, not of as many.",
+        TWO_SAMPLE,
+        "binom.sf(right - 1, total, 0.5)",
+        "binom.sf(right, total, 0.5)",
+        ("tests/test_two_sample.py::test_the_p_value_of_the_classifier_is_a_sum_of_coins",),
+    ),
+    Mistake(
         "classifier-judged-on-its-training-half",
         "Count right answers on the samples that the classifier was trained on.",
         TWO_SAMPLE,

@@ -86,8 +86,8 @@ MIXTURES = (
         "samples-of-the-vampprior-from-the-normal",
         "Train with the learned prior, then generate from N(0, I).",
         VAE,
-        "return self.decode(self.prior.sample((num_images,)))",
-        "return self.decode(torch.randn(num_images, self.latent_dim).to(self._zeros))",
+        "codes = self._draw(self.prior, num_images, seed)",
+        "codes = torch.randn(num_images, self.latent_dim)",
         (
             "tests/test_learned_priors.py::test_a_vae_trains_saves_and_samples_its_own_prior",
             "tests/test_learned_priors.py::test_samples_of_a_trained_model_are_those_of_the_density_in_its_rate",
@@ -100,8 +100,8 @@ DENSITIES = (
         "importance-weights-upside-down",
         "Weigh by r(z) / p(z).",
         IMPORTANCE,
-        "log_ratio = model.prior.log_prob(codes) - proposal.log_prob(codes)",
-        "log_ratio = proposal.log_prob(codes) - model.prior.log_prob(codes)",
+        "log_ratio = log_prior(model, codes) - log_r",
+        "log_ratio = log_r - log_prior(model, codes)",
         ("tests/test_importance.py::test_own_posterior_is_the_importance_weighted_bound",),
     ),
     Mistake(
@@ -146,7 +146,7 @@ DENSITIES = (
         "beta-without-the-jacobian",
         "Stretch the Beta's samples, and forget the stretch in the density.",
         BETA,
-        "total = (log_density - width.double().log()).sum(-1).to(value.dtype)",
+        "total = (log_density - width.log()).sum(-1).to(value.dtype)",
         "total = log_density.sum(-1).to(value.dtype)",
         (
             "tests/test_stretched_beta.py::test_the_density_integrates_to_one",

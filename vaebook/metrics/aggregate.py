@@ -8,10 +8,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vaebook._checks import check_count
-from vaebook._random import seeded
+from vaebook._checks import check_count, check_finite
+from vaebook._random import check_seed, seeded
 from vaebook.distributions import DiagonalGaussian, kl
 from vaebook.distributions.gaussian import LOG_TWO_PI
+from vaebook.metrics._inputs import as_table
 
 _TERMS_AT_ONCE = 2**22  # numbers in one block of codes × pictures × dimensions
 
@@ -73,7 +74,8 @@ def split_rate(
         seed: of the codes.
 
     Raises:
-        ValueError: if the posterior is no batch ``[N]``, or ``num_samples`` no count above 1.
+        ValueError: if the posterior is no batch ``[N]``, the prior no single Gaussian over as many
+            numbers, or ``num_samples`` no count above 1.
 
     Source:
         Hoffman & Johnson (2016), section 2; Chen et al. (2018), eq. 2; chapter 08.
@@ -83,6 +85,8 @@ def split_rate(
     if prior is None:
         zeros = posterior.mu.new_zeros(latent_dim)
         prior = DiagonalGaussian(zeros, zeros)
+    _check_single(prior, latent_dim)
+    prior = DiagonalGaussian(prior.mu.to(posterior.mu), prior.log_var.to(posterior.mu), False)
     with seeded(_stream(seed)), torch.no_grad():
         chosen = _spread(num_samples, num_pictures)
         own = DiagonalGaussian(posterior.mu[chosen], posterior.log_var[chosen], False)
@@ -125,7 +129,10 @@ def minibatch_mutual_information(
     check_count("batch_size", batch_size)
     check_count("num_batches", num_batches)
     if batch_size > num_pictures:
-        raise ValueError(f"batch_size is {batch_size}, but only {num_pictures} pictures are there.")
+        raise ValueError(
+            f"batch_size is {batch_size}, but only {num_pictures} pictures are there; expected at "
+            "most as many."
+        )
     total = 0.0
     with seeded(_stream(seed)), torch.no_grad():
         for _ in range(num_batches):
@@ -145,6 +152,9 @@ def draw_aggregate(
         posterior: q(z | x_i), batch shape ``[N]``.
         num_samples: codes drawn; at most one for each picture if no more than N.
         seed: of the choice and the draws.
+
+    Raises:
+        ValueError: if the posterior is no batch ``[N]``, or ``num_samples`` no count.
     """
     num_pictures, _ = _shape_of(posterior)
     check_count("num_samples", num_samples)
@@ -155,19 +165,38 @@ def draw_aggregate(
 
 def _stream(seed: int) -> int:
     """Away from the seeds that pictures are drawn with: their numbers would come again as noise."""
-    check_count("seed", seed, minimum=0)
-    return 8_000_009 + seed
+    return (8_000_009 + check_seed(seed)) % 2**64
 
 
 def _shape_of(posterior: Distribution) -> tuple[int, int]:
-    if not isinstance(posterior, DiagonalGaussian) or posterior.mu.ndim != 2:
+    if (
+        not isinstance(posterior, DiagonalGaussian)
+        or posterior.mu.ndim != 2
+        or not posterior.mu.numel()
+    ):
         given = tuple(getattr(posterior, "batch_shape", ()))
         raise ValueError(
             f"posterior is a {type(posterior).__name__} with batch shape {given}; expected a "
             "DiagonalGaussian [N]. Use posterior_parameters(model, images)."
         )
+    check_finite("posterior.mu", posterior.mu)
+    check_finite("posterior.log_var", posterior.log_var)
     num_pictures, latent_dim = posterior.mu.shape
     return num_pictures, latent_dim
+
+
+def _check_single(prior: object, latent_dim: int) -> None:
+    shape = (latent_dim,)
+    if not isinstance(prior, DiagonalGaussian) or tuple(prior.mu.shape) != shape:
+        batch = tuple(getattr(prior, "batch_shape", ()))
+        event = tuple(getattr(prior, "event_shape", ()))
+        raise ValueError(
+            f"prior is a {type(prior).__name__} with batch shape {batch} and event shape {event}; "
+            f"expected a single DiagonalGaussian over {latent_dim} numbers, such as "
+            f"standard_normal({latent_dim})."
+        )
+    check_finite("prior.mu", prior.mu)
+    check_finite("prior.log_var", prior.log_var)
 
 
 def _spread(num_samples: int, num_pictures: int) -> Int[Tensor, " s"]:
@@ -185,8 +214,12 @@ def _log_mixture(
     component, and in a far code all densities underflow.
     """
     num_pictures, latent_dim = _shape_of(posterior)
-    if codes.ndim != 2 or codes.shape[1] != latent_dim:
-        raise ValueError(f"codes is {tuple(codes.shape)}; expected [s, {latent_dim}].")
+    codes = as_table("codes", codes, what="code").to(posterior.mu)
+    if codes.shape[1] != latent_dim:
+        raise ValueError(
+            f"codes has shape {tuple(codes.shape)}; expected [s, {latent_dim}], as many numbers "
+            "as the posterior has."
+        )
     inverse = torch.exp(-posterior.log_var)
     constant = posterior.log_var + LOG_TWO_PI
     joint, alone = [], []

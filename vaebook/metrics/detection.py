@@ -10,9 +10,10 @@ from jaxtyping import Float
 from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
-from vaebook._checks import check_count, check_finite
+from vaebook._checks import check_count
 from vaebook._random import seeded
-from vaebook.metrics._batches import evaluate_in_batches
+from vaebook.metrics._batches import evaluate_in_batches, images_of, log_likelihood, log_prior
+from vaebook.metrics._inputs import as_item_sets, as_vector, check_real, in_blocks
 from vaebook.metrics.importance import log_mean_weight
 from vaebook.models import VAE
 
@@ -32,27 +33,31 @@ def vae_anomaly_scores(
         images: floats in [0, 1].
         num_samples: K, codes drawn from q(z | x) for each image, shared by all scores.
         seed: of the codes.
-        batch_size: images at a time; ``batch_size · num_samples`` are decoded at once.
+        batch_size: images at a time.
 
     Returns:
         ``"NLL"``: −log p(x) with K importance weights. ``"−ELBO"``.
         ``"reconstruction probability"``: −E log p(x | z), the distortion (An & Cho 2015, with the
         sign turned so that strange is high). ``"rate"``: KL(q(z | x) ‖ p(z)).
         ``"reconstruction error"``: ‖x − decode(encode(x))‖². ``"code norm"``: ‖encode(x)‖.
+
+    Raises:
+        ValueError: if the model is no VAE, or the images or a setting are unusable.
     """
+    images = images_of(model, images)
     check_count("num_samples", num_samples)
 
     def measure(batch: Tensor) -> tuple[Tensor, ...]:
         posterior = model.posterior(batch)
         codes = posterior.sample((num_samples,))
-        log_likelihood = model.likelihood_of(codes).log_prob(batch)  # [k, n]
-        log_ratio = posterior.log_prob(codes) - model.prior.log_prob(codes)
-        rate, mean = model._rate(posterior, codes), posterior.mean
+        log_p = log_likelihood(model, codes, batch)  # [k, n]
+        log_ratio = posterior.log_prob(codes) - log_prior(model, codes)
+        rate, mean = model.rate(posterior, codes), posterior.mean
         error = (model.decode(mean) - batch).square().sum((1, 2, 3))
         return (
-            -log_mean_weight(log_likelihood - log_ratio)[0],
-            rate - log_likelihood.mean(0),
-            -log_likelihood.mean(0),
+            -log_mean_weight(log_p - log_ratio)[0],
+            rate - log_p.mean(0),
+            -log_p.mean(0),
             rate,
             error,
             torch.linalg.vector_norm(mean, dim=1),
@@ -79,12 +84,15 @@ def neighbour_distance(
         ValueError: if there are fewer known pictures than neighbours.
     """
     check_count("num_neighbours", num_neighbours)
-    if len(known) < num_neighbours:
-        raise ValueError(f"{len(known)} known pictures have no {num_neighbours} neighbours.")
-    reference = known.flatten(1)
+    rows, reference = as_item_sets(images=images, known=known)
+    if len(reference) < num_neighbours:
+        raise ValueError(
+            f"known has {len(reference)} pictures, and so no {num_neighbours} neighbours; expected "
+            f"at least num_neighbours = {num_neighbours}."
+        )
     parts = [
-        torch.cdist(part.flatten(1), reference).topk(num_neighbours, largest=False).values[:, -1]
-        for part in images.split(1000)
+        torch.cdist(part, reference).topk(num_neighbours, largest=False).values[:, -1]
+        for part in in_blocks(rows, len(reference))
     ]
     return torch.cat(parts)
 
@@ -122,18 +130,20 @@ def auroc(
         Hanley & McNeil (1982) for the probability; Efron & Tibshirani (1993), chapter 13, for the
         percentile interval.
     """
-    _check_scores(normal=normal, anomalous=anomalous)
+    normal, anomalous = _scores("normal", normal), _scores("anomalous", anomalous)
     check_count("num_resamples", num_resamples)
     scores = torch.cat([normal, anomalous]).double()
     is_anomaly = torch.cat([torch.zeros(len(normal)), torch.ones(len(anomalous))])
     value = float(roc_auc_score(is_anomaly.numpy(), scores.numpy()))
-    # Every anomaly against every normal picture: a resample only weighs the rows and columns.
-    difference = anomalous.double()[:, None] - normal.double()
-    wins = (difference > 0).float() + 0.5 * (difference == 0).float()  # [m, n]
     with seeded(seed):
         rows = _bootstrap_weights(len(anomalous), num_resamples)
         columns = _bootstrap_weights(len(normal), num_resamples)
-    resampled = ((rows @ wins) * columns).sum(1)
+    # Every anomaly against every normal picture: a resample only weighs the rows and columns.
+    resampled, blocks = torch.zeros(num_resamples), in_blocks(anomalous, len(normal))
+    for some, weights in zip(blocks, rows.split(len(blocks[0]), 1), strict=True):
+        difference = some.double()[:, None] - normal.double()
+        wins = (difference > 0).float() + 0.5 * (difference == 0).float()  # [m, n]
+        resampled += ((weights @ wins) * columns).sum(1)
     low, high = resampled.quantile(torch.tensor([0.025, 0.975])).tolist()
     return Auroc(value, low, high)
 
@@ -158,15 +168,12 @@ def choose_threshold(validation: Float[Tensor, " n"], *, false_alarms: float = 0
     Raises:
         ValueError: if the share is not between 0 and 1, or there are too few pictures for it.
     """
-    _check_scores(validation=validation)
-    if not 0 < false_alarms < 1:
-        raise ValueError(
-            f"false_alarms is {false_alarms!r}; expected a share between 0 and 1, such as 0.05."
-        )
+    validation = _scores("validation", validation)
+    false_alarms = check_real("false_alarms", false_alarms, above=0, below=1)
     if len(validation) * false_alarms < 1:
         raise ValueError(
-            f"{len(validation)} scores cannot show a share of {false_alarms}; give at least "
-            f"{round(1 / false_alarms)}."
+            f"validation has {len(validation)} scores, which cannot show a share of "
+            f"{false_alarms}; expected at least {round(1 / false_alarms)}."
         )
     return float(validation.double().quantile(1 - false_alarms))
 
@@ -175,15 +182,13 @@ def flagged(scores: Float[Tensor, " n"], threshold: float) -> float:
     """The share of pictures above the threshold.
 
     Of normal test pictures it is the false-alarm rate, of anomalies the detection rate.
+
+    Raises:
+        ValueError: if there are no scores, or a number is not finite.
     """
-    _check_scores(scores=scores)
-    return float((scores > threshold).double().mean())
+    threshold = check_real("threshold", threshold)
+    return float((_scores("scores", scores) > threshold).double().mean())
 
 
-def _check_scores(**groups: Tensor) -> None:
-    for name, scores in groups.items():
-        if scores.ndim != 1 or not len(scores):
-            raise ValueError(
-                f"{name} has shape {tuple(scores.shape)}; expected one score per picture, [n]."
-            )
-        check_finite(name, scores)
+def _scores(name: str, scores: object) -> Float[Tensor, " n"]:
+    return as_vector(name, scores, what="one score per picture").cpu()

@@ -4,7 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vaebook._checks import check_count, check_finite
+from vaebook._checks import check_count, check_finite, check_same_shape
+from vaebook.metrics._inputs import as_floats, as_tables, as_vector, in_blocks
 
 
 def frechet_distance(real: Float[Tensor, "n d"], generated: Float[Tensor, "m d"]) -> float:
@@ -27,22 +28,8 @@ def frechet_distance(real: Float[Tensor, "n d"], generated: Float[Tensor, "m d"]
     Source:
         Heusel et al. (2017), appendix A1; chapter 12.
     """
-    for name, items in (("real", real), ("generated", generated)):
-        if items.ndim != 2 or len(items) < 2:
-            raise ValueError(
-                f"{name} has shape {tuple(items.shape)}; expected [n, d], a row of features for "
-                "each of two or more pictures. Flatten pictures, or pass them through a network."
-            )
-        check_finite(name, items)
-    if real.shape[1] != generated.shape[1]:
-        raise ValueError(
-            f"real has {real.shape[1]} numbers per row, generated {generated.shape[1]}; expected "
-            "the same. Use features of one network."
-        )
-    real, generated = real.detach().double(), generated.detach().double()
-    return gaussian_frechet(
-        real.mean(0), torch.cov(real.T), generated.mean(0), torch.cov(generated.T)
-    )
+    real, generated = as_tables(minimum=2, what="picture", real=real, generated=generated)
+    return gaussian_frechet(*_moments(real), *_moments(generated))
 
 
 def gaussian_frechet(
@@ -58,13 +45,21 @@ def gaussian_frechet(
 
     The last norm is the sum of the singular values, which no rounding makes negative or complex.
 
+    Args:
+        mean, other_mean: m and m'.
+        covariance, other_covariance: S and S', symmetric; what is negative in them counts as zero.
+
+    Raises:
+        ValueError: if a shape does not fit, a matrix is not symmetric, or a number not finite.
+
     Source:
         Dowson & Landau (1982); chapter 12.
     """
-    covariance, other_covariance = (
-        covariance.reshape(len(mean), -1),
-        other_covariance.reshape(len(mean), -1),
-    )
+    mean = as_vector("mean", mean, what="one number for each feature").double()
+    other_mean = as_vector("other_mean", other_mean, what="one number for each feature").to(mean)
+    covariance = _covariance("covariance", covariance, len(mean)).to(mean)
+    other_covariance = _covariance("other_covariance", other_covariance, len(mean)).to(mean)
+    check_same_shape(mean=mean, other_mean=other_mean)
     overlap = torch.linalg.svdvals(_root(covariance) @ _root(other_covariance)).sum()
     means = (mean - other_mean).square().sum()
     distance = means + covariance.trace() + other_covariance.trace() - 2 * overlap
@@ -84,22 +79,57 @@ def frechet_bias(covariance: Float[Tensor, "d d"], num_real: int, num_generated:
 
     Args:
         covariance: S, of the features.
-        num_real, num_generated: n and m, rows in the two sets.
+        num_real, num_generated: n and m, rows in the two sets, at least 2.
+
+    Raises:
+        ValueError: if the covariance is no symmetric matrix, or a set has fewer than two rows.
 
     Source:
         Chapter 12; that there is a bias: Bińkowski et al. (2018), Chong & Forsyth (2020).
     """
     check_count("num_real", num_real, minimum=2)
     check_count("num_generated", num_generated, minimum=2)
-    scales = torch.linalg.eigvalsh(covariance.double()).clamp(min=0)
+    covariance = _covariance("covariance", covariance).double()
+    scales = torch.linalg.eigvalsh(covariance).clamp(min=0)
     sums = scales[:, None] + scales[None, :]
     products = scales[:, None] * scales[None, :]
-    pairs = torch.where(sums > 0, products / sums.clamp(min=1e-300), torch.zeros(()).double())
+    pairs = torch.where(sums > 0, products / sums.clamp(min=1e-300), sums.new_zeros(()))
     bracket = scales.sum() + (pairs.sum() + pairs.diagonal().sum()) / 2
     return float((1 / num_real + 1 / num_generated) * bracket)
+
+
+def _moments(items: Float[Tensor, "n d"]) -> tuple[Float[Tensor, " d"], Float[Tensor, "d d"]]:
+    """Mean and covariance in double precision, without a second copy of all items."""
+    mean = items.mean(0, dtype=torch.double)
+    scatter = mean.new_zeros(len(mean), len(mean))
+    for part in in_blocks(items, items.shape[1]):
+        centred = part.double() - mean
+        scatter += centred.T @ centred
+    return mean, scatter / (len(items) - 1)
+
+
+def _covariance(name: str, value: object, size: int | None = None) -> Float[Tensor, "d d"]:
+    matrix = as_floats(name, value, "a symmetric matrix [d, d]").detach()
+    if matrix.ndim == 0 and size == 1:
+        matrix = matrix.reshape(1, 1)  # torch.cov of one column is a number
+    width = matrix.shape[0] if matrix.ndim and size is None else size
+    if tuple(matrix.shape) != (width, width) or not width:
+        raise ValueError(
+            f"{name} has shape {tuple(matrix.shape)}; expected a symmetric matrix "
+            f"[{width or 'd'}, {width or 'd'}]. Take it from torch.cov(features.T)."
+        )
+    check_finite(name, matrix)
+    gap = float((matrix - matrix.T).abs().max())
+    if gap > 1e-4 * float(matrix.abs().max()):
+        raise ValueError(
+            f"{name} and its transpose differ by up to {gap:.3g}; expected a symmetric matrix. "
+            "Take it from torch.cov(features.T)."
+        )
+    return matrix
 
 
 def _root(covariance: Float[Tensor, "d d"]) -> Float[Tensor, "d d"]:
     """The symmetric square root; rounding's negative eigenvalues count as zero."""
     scales, axes = torch.linalg.eigh(covariance)
-    return (axes * scales.clamp(min=0).sqrt()) @ axes.T
+    root: Tensor = (axes * scales.clamp(min=0).sqrt()) @ axes.T
+    return root

@@ -7,9 +7,18 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vaebook._checks import check_count, check_images
+from vaebook._checks import check_count
 from vaebook._random import seeded
+from vaebook.metrics._batches import (
+    images_of,
+    log_likelihood,
+    log_prior,
+    posterior_of,
+    to_model,
+)
+from vaebook.metrics._inputs import as_floats, check_real
 from vaebook.models import VAE
+from vaebook.models.latent_variable import evaluating
 
 
 @torch.no_grad()
@@ -34,7 +43,7 @@ def importance_log_weights(
         proposal: batch shape [n], one distribution for each image, or [] to share the codes:
             ``model.prior`` gives the naive estimate. The model's q(z | x) by default.
         seed: seed of the codes.
-        batch_size: samples at a time; each decodes one code for each image.
+        batch_size: samples drawn at a time, one code for each image. They are decoded in parts.
 
     Raises:
         ValueError: if the proposal fits neither the images nor the code.
@@ -42,24 +51,51 @@ def importance_log_weights(
     Source:
         Burda, Grosse & Salakhutdinov (2016); chapter 03.
     """
-    check_images(images, model.image_shape)
+    images = images_of(model, images)
     check_count("num_samples", num_samples)
-    proposal = model.posterior(images) if proposal is None else proposal
-    shape = (tuple(proposal.batch_shape), tuple(proposal.event_shape))
-    if shape not in (((len(images),), (model.latent_dim,)), ((), (model.latent_dim,))):
-        raise ValueError(
-            f"the proposal has batch shape {shape[0]} and event shape {shape[1]}; expected "
-            f"[{len(images)}] or [] and [{model.latent_dim}]."
-        )
+    check_count("batch_size", batch_size)
     parts = []
-    with seeded(seed):
+    with evaluating(model), seeded(seed):
+        proposal = posterior_of(model, images) if proposal is None else proposal
+        _check_proposal(proposal, len(images), model.latent_dim)
         for start in range(0, num_samples, batch_size):
-            codes = proposal.sample((min(batch_size, num_samples - start),))  # [k, (n,) d]
-            log_ratio = model.prior.log_prob(codes) - proposal.log_prob(codes)
+            drawn = proposal.sample((min(batch_size, num_samples - start),))  # [k, (n,) d]
+            codes, log_r = to_model(model, drawn), to_model(model, proposal.log_prob(drawn))
+            log_ratio = log_prior(model, codes) - log_r
             if not proposal.batch_shape:
                 codes, log_ratio = codes[:, None], log_ratio[:, None]
-            parts.append(model.likelihood_of(codes).log_prob(images) + log_ratio)
-    return torch.cat(parts)
+            parts.append(log_likelihood(model, codes, images) + log_ratio)
+    return torch.cat(parts).to(images.device)
+
+
+def _check_proposal(proposal: object, num_images: int, latent_dim: int) -> None:
+    if not isinstance(proposal, Distribution):
+        raise ValueError(
+            f"proposal is a {type(proposal).__name__}; expected a torch.distributions.Distribution."
+        )
+    batch, event = tuple(proposal.batch_shape), tuple(proposal.event_shape)
+    if batch not in ((num_images,), ()) or event != (latent_dim,):
+        raise ValueError(
+            f"proposal has batch shape {batch} and event shape {event}; expected "
+            f"[{num_images}] or [] and [{latent_dim}]."
+        )
+
+
+def _log_weights(log_weights: object) -> Float[Tensor, "k *n"]:
+    """Logarithms of weights, of which some may be zero."""
+    found = as_floats("log_weights", log_weights, "a tensor [k, n] of log-weights")
+    if found.ndim == 0 or found.numel() == 0:
+        raise ValueError(
+            f"log_weights has shape {tuple(found.shape)}; expected [k, n], k weights or more of "
+            "each of n images. Take them from importance_log_weights."
+        )
+    bad = int((found.isnan() | found.isposinf()).sum())
+    if bad:
+        raise ValueError(
+            f"log_weights holds {bad} values that are NaN or +infinity (of {found.numel()}); "
+            "expected finite numbers, or −infinity for a weight of 0."
+        )
+    return found
 
 
 def log_mean_weight(
@@ -78,10 +114,14 @@ def log_mean_weight(
     Raises:
         ValueError: if there are fewer weights than that.
     """
+    log_weights = _log_weights(log_weights)
     size = len(log_weights) if num_samples is None else num_samples
     check_count("num_samples", size)
     if size > len(log_weights):
-        raise ValueError(f"num_samples is {size}, but only {len(log_weights)} weights are there.")
+        raise ValueError(
+            f"num_samples is {size}, but only {len(log_weights)} weights are there; expected at "
+            "most as many."
+        )
     groups = log_weights[: len(log_weights) // size * size].unflatten(0, (-1, size))
     return torch.logsumexp(groups, 1) - math.log(size)
 
@@ -91,7 +131,11 @@ def effective_sample_size(log_weights: Float[Tensor, "k n"]) -> Float[Tensor, " 
 
     Near 1, a single sample decides the estimate, and neither the estimate nor this number is to
     be believed.
+
+    Raises:
+        ValueError: if there are no log-weights, or one is NaN or +∞.
     """
+    log_weights = _log_weights(log_weights)
     weights = torch.exp(log_weights - log_weights.amax(0))
     return weights.sum(0) ** 2 / (weights**2).sum(0)
 
@@ -112,9 +156,14 @@ def log_mean_interval(
         log_weights: K log-weights of each image.
         num_errors: standard errors on either side.
 
+    Raises:
+        ValueError: if there are no log-weights, or a number is unusable.
+
     Source:
         The delta method; chapter 13.
     """
+    check_real("num_errors", num_errors, above=0)
+    log_weights = _log_weights(log_weights)
     centre = log_mean_weight(log_weights)[0]
     effective = effective_sample_size(log_weights)
     half = num_errors * (1 / effective - 1 / len(log_weights)).clamp(min=0).sqrt()

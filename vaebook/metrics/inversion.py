@@ -1,14 +1,20 @@
 """The noise that a generator would have needed for a given picture (chapter 11)."""
 
+from contextlib import nullcontext
 from typing import NamedTuple, Protocol
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from vaebook._checks import check_count, check_images, check_positive
+from vaebook._checks import check_count
 from vaebook._random import seeded
+from vaebook.metrics._batches import to_model
+from vaebook.metrics._inputs import as_images, check_real
+from vaebook.models.latent_variable import evaluating
+
+_PIXELS_AT_ONCE = 2**21  # of the pictures that are compared with each other, or improved together
 
 
 class Generator(Protocol):
@@ -62,16 +68,41 @@ def invert(
     Source:
         Zhu et al. (2016), section 3.1, with squared pixels as the distance.
     """
-    check_images(images)
+    if not hasattr(model, "decode") or not hasattr(model, "prior"):
+        raise ValueError(
+            f"model is a {type(model).__name__}; expected a generator with a prior and decode."
+        )
+    images = as_images("images", images, getattr(model, "image_shape", None))
     check_count("num_starts", num_starts)
     check_count("num_candidates", num_candidates, minimum=num_starts)
     check_count("num_steps", num_steps)
-    check_positive("lr", lr)
-    with torch.no_grad(), seeded(seed):
-        drawn = model.prior.sample((num_candidates,))  # [k, d]
-        pictures = model.decode(drawn).flatten(1)
-    nearest = torch.cdist(images.flatten(1), pictures).topk(num_starts, largest=False).indices
-    codes = drawn[nearest.flatten()].clone().requires_grad_()  # [n·s, d]
+    check_real("lr", lr, above=0)
+    batch_size = max(1, _PIXELS_AT_ONCE // (num_starts * images[0].numel()))
+    with evaluating(model) if isinstance(model, nn.Module) else nullcontext():
+        with torch.no_grad(), seeded(seed):
+            drawn = to_model(model, model.prior.sample((num_candidates,)))  # [k, d]
+            pictures = torch.cat([model.decode(part).flatten(1) for part in drawn.split(1000)])
+        parts = []
+        for batch in images.split(batch_size):
+            batch = to_model(model, batch)
+            distances = torch.cdist(batch.flatten(1), pictures)
+            nearest = distances.topk(num_starts, largest=False).indices
+            parts.append(_improve(model, batch, drawn[nearest], num_steps=num_steps, lr=lr))
+    codes, distance = (torch.cat(each).to(images.device) for each in zip(*parts, strict=True))
+    return Inversion(codes, distance)
+
+
+def _improve(
+    model: Generator,
+    images: Float[Tensor, "n c h w"],
+    starts: Float[Tensor, "n s d"],
+    *,
+    num_steps: int,
+    lr: float,
+) -> Inversion:
+    """The best of several starts for each image, after Adam. Each goes its own way."""
+    num_starts = starts.shape[1]
+    codes = starts.flatten(0, 1).requires_grad_()  # [n·s, d]
     targets = images.repeat_interleave(num_starts, 0)
     optimiser = torch.optim.Adam([codes], lr=lr)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, num_steps)
@@ -84,5 +115,5 @@ def invert(
     with torch.no_grad():
         error = (model.decode(codes) - targets).square().flatten(1).mean(1)
     best = error.view(-1, num_starts).argmin(1)
-    rows = torch.arange(len(images)) * num_starts + best
+    rows = torch.arange(len(images), device=best.device) * num_starts + best
     return Inversion(codes.detach()[rows], error[rows].sqrt())

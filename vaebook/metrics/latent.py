@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vaebook._checks import check_images
 from vaebook.distributions import DiagonalGaussian
-from vaebook.metrics._batches import evaluate_in_batches
+from vaebook.metrics._batches import evaluate_in_batches, images_of
+from vaebook.metrics._inputs import check_real
 from vaebook.models import VAE
 
 
@@ -18,16 +18,17 @@ def posterior_parameters(
     """q(z | x) of every image as one diagonal Gaussian with batch shape ``[n]``.
 
     Raises:
-        ValueError: if the model's posterior is not diagonal.
+        ValueError: if the model's posterior is not diagonal, or the images are unusable.
     """
-    check_images(images, model.image_shape)
+    images = images_of(model, images)
 
     def measure(batch: Tensor) -> tuple[Tensor, ...]:
         posterior = model.posterior(batch)
         if not isinstance(posterior, DiagonalGaussian):
             raise ValueError(
                 f"this measure needs a diagonal posterior; the model gives a "
-                f"{type(posterior).__name__}. Build it with posterior='diagonal'."
+                f"{type(posterior).__name__}, expected a DiagonalGaussian. Build it with "
+                "posterior='diagonal'."
             )
         return posterior.mu, posterior.log_var
 
@@ -39,6 +40,9 @@ def rate_per_dimension(model: VAE, images: Float[Tensor, "n c h w"]) -> Float[Te
     """KL(q(z_j | x) ‖ N(0, 1)) of each dimension in nats, averaged over the images.
 
     For a diagonal posterior and a standard normal prior the rate is the sum of these.
+
+    Raises:
+        ValueError: as :func:`posterior_parameters`.
     """
     posterior = posterior_parameters(model, images)
     return 0.5 * (posterior.mu**2 + torch.expm1(posterior.log_var) - posterior.log_var).mean(0)
@@ -63,8 +67,10 @@ def active_units(
     Source:
         Burda, Grosse & Salakhutdinov (2016), section 5.2.
     """
+    check_real("threshold", threshold)
+    images = images_of(model, images)
     if len(images) < 2:
-        raise ValueError(f"{len(images)} images have no variance; expected at least 2.")
+        raise ValueError(f"images: {len(images)} images have no variance; expected at least 2.")
     return posterior_parameters(model, images).mu.var(0) > threshold
 
 
@@ -82,6 +88,9 @@ def aggregate_moments(model: VAE, images: Float[Tensor, "n c h w"]) -> Aggregate
 
     A scatter plot of the means shows ``covariance_of_means`` only and so looks too narrow; the
     samples that the decoder saw spread by ``mean_of_variances`` more.
+
+    Raises:
+        ValueError: as :func:`posterior_parameters`.
     """
     posterior = posterior_parameters(model, images)
     covariance_of_means = torch.cov(posterior.mu.T, correction=0).reshape(model.latent_dim, -1)

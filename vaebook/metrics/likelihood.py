@@ -6,10 +6,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vaebook._checks import check_count, check_images
+from vaebook._checks import check_count
 from vaebook._random import seeded
-from vaebook.metrics._batches import evaluate_in_batches
+from vaebook.metrics._batches import (
+    evaluate_in_batches,
+    images_of,
+    log_likelihood,
+    log_prior,
+)
 from vaebook.models import VAE, Elbo
+from vaebook.models.latent_variable import evaluating
 
 
 def evaluate_elbo(
@@ -27,9 +33,13 @@ def evaluate_elbo(
         images: floats in [0, 1].
         num_samples: codes per image; more make the estimate less noisy, not higher.
         seed: seed of the codes.
-        batch_size: images at a time.
+        batch_size: images at a time; ``batch_size · num_samples`` are decoded at once.
+
+    Raises:
+        ValueError: if the model is no VAE, or the images or a setting are unusable.
     """
-    check_images(images, model.image_shape)
+    images = images_of(model, images)
+    check_count("num_samples", num_samples)
     return Elbo(
         *evaluate_in_batches(
             model,
@@ -61,18 +71,21 @@ def importance_weighted_nll(
         images: floats in [0, 1].
         num_samples: K, codes per image.
         seed: seed of the codes.
-        batch_size: images at a time; ``batch_size · num_samples`` images are decoded at once.
+        batch_size: images at a time; ``batch_size · num_samples`` codes are drawn at once.
+
+    Raises:
+        ValueError: if the model is no VAE, or the images or a setting are unusable.
 
     Source:
         Burda, Grosse & Salakhutdinov (2016), eq. 8.
     """
+    images = images_of(model, images)
     check_count("num_samples", num_samples)
-    check_images(images, model.image_shape)
 
     def measure(batch: Tensor) -> tuple[Tensor, ...]:
         posterior = model.posterior(batch)
         codes = posterior.sample((num_samples,))  # [k, n, d]
-        log_joint = model.likelihood_of(codes).log_prob(batch) + model.prior.log_prob(codes)
+        log_joint = log_likelihood(model, codes, batch) + log_prior(model, codes)
         log_weights = log_joint - posterior.log_prob(codes)  # [k, n]
         return (math.log(num_samples) - torch.logsumexp(log_weights, 0),)
 
@@ -97,19 +110,20 @@ def prior_monte_carlo_log_likelihood(
         images: floats in [0, 1].
         num_samples: codes drawn from the prior.
         seed: seed of the codes.
-        batch_size: codes decoded at a time.
+        batch_size: codes at a time.
+
+    Raises:
+        ValueError: if the model is no VAE, or the images or a setting are unusable.
     """
+    images = images_of(model, images)
     check_count("num_samples", num_samples)
-    check_images(images, model.image_shape)
 
     def measure(codes: Tensor) -> tuple[Tensor, ...]:
-        likelihood = model.likelihood_of(codes[:, None])
-        # Every code against every image: in parts, so that no tensor has more than 2^25 pixels.
-        parts = images.split(max(1, 2**25 // (len(codes) * images[0].numel())))
-        log_likelihood = torch.cat([likelihood.log_prob(part) for part in parts], 1)  # [b, n]
-        return (torch.logsumexp(log_likelihood, 0, keepdim=True),)
+        log_p = log_likelihood(model, codes[:, None], images)  # [b, n]
+        return (torch.logsumexp(log_p, 0, keepdim=True),)
 
-    with seeded(seed):
+    with torch.no_grad(), evaluating(model), seeded(seed):
         codes = model.prior.sample((num_samples,))
     (parts,) = evaluate_in_batches(model, codes, measure, seed=seed, batch_size=batch_size)
+    parts = parts.to(images.device)
     return torch.logsumexp(parts, 0) - math.log(num_samples)

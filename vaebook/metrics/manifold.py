@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from vaebook._checks import check_count, check_finite
+from vaebook._checks import check_count
+from vaebook.metrics._inputs import as_item_sets, in_blocks
 
 
 class PrecisionRecall(NamedTuple):
@@ -38,14 +39,8 @@ def precision_recall(
         Kynkäänniemi et al. (2019), section 2.
     """
     check_count("num_neighbours", num_neighbours)
-    real, generated = real.flatten(1), generated.flatten(1)
-    if real.shape[1] != generated.shape[1]:
-        raise ValueError(
-            f"real has {real.shape[1]} numbers per item, generated {generated.shape[1]}; expected "
-            "the same. Use images of one size, or features of one network."
-        )
+    real, generated = as_item_sets(real=real, generated=generated)
     for name, items in (("real", real), ("generated", generated)):
-        check_finite(name, items)
         if len(items) <= num_neighbours:
             raise ValueError(
                 f"{name} has {len(items)} items; expected more than num_neighbours = "
@@ -60,7 +55,11 @@ def precision_recall(
 def _inside(
     points: Float[Tensor, "n d"], centres: Float[Tensor, "m d"], num_neighbours: int
 ) -> Bool[Tensor, " n"]:
-    """Which points lie in the ball of at least one centre."""
-    among = torch.cdist(centres, centres)  # [m, m]; the nearest is the centre itself
-    radius = among.kthvalue(num_neighbours + 1, dim=1).values
-    return (torch.cdist(points, centres) <= radius).any(1)
+    """Which points lie in the ball of at least one centre; all distances never exist at once."""
+    reach = []
+    for part in in_blocks(centres, len(centres)):
+        among = torch.cdist(part, centres)  # [b, m]; the nearest is the centre itself
+        reach.append(among.kthvalue(num_neighbours + 1, dim=1).values)
+    radius = torch.cat(reach)
+    blocks = in_blocks(points, len(centres))
+    return torch.cat([(torch.cdist(part, centres) <= radius).any(1) for part in blocks])

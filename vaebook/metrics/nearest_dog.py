@@ -11,10 +11,11 @@ from jaxtyping import Float, Int
 from scipy.stats import binom
 from torch import Tensor
 
-from vaebook._checks import check_count, check_finite, check_images, check_positive
+from vaebook._checks import check_count
 from vaebook.data.dogs import FACTORS, factor_range, render
 from vaebook.metrics._dog_fit import Fit, improve, start
 from vaebook.metrics._dog_starts import likely_starts, other_limbs
+from vaebook.metrics._inputs import as_images, as_table, check_real
 
 # What still counts as a dog, as RMSE per pixel. The experiment dog_threshold measures what it lets
 # through: seven in ten of the dogs blurred by one pixel, one in eight averages of two dogs.
@@ -55,11 +56,11 @@ def nearest_dog(images: Float[Tensor, "n 1 s s"]) -> NearestDog:
     Source:
         Levenberg-Marquardt after Nocedal & Wright (2006), section 10.3.
     """
-    check_images(images)
-    if images.shape[1] != 1 or images.shape[2] != images.shape[3]:
+    images = as_images("images", images)
+    if images.shape[1] != 1 or images.shape[2] != images.shape[3] or images.shape[2] < 8:
         raise ValueError(
-            f"images have shape {tuple(images.shape)}; expected square grey ones [n, 1, s, s]. "
-            "Average the channels, or crop."
+            f"images have shape {tuple(images.shape)}; expected square grey ones [n, 1, s, s] of "
+            "8 pixels or more. Average the channels, or crop."
         )
     targets = images.detach().to("cpu", torch.float32)
     low, high = (bound.double() for bound in factor_range())
@@ -68,8 +69,11 @@ def nearest_dog(images: Float[Tensor, "n 1 s s"]) -> NearestDog:
         # lerp would be exact at the ends only in float64: the cast may round outwards
         factors = (low + (high - low) * units).float().clamp(*factor_range())
         dogs = render(factors, size=images.shape[-1])
-    distance = (dogs - targets).double().square().mean((1, 2, 3)).sqrt().float()
-    return NearestDog(distance, factors, dogs)
+        squares = [
+            (dog - target).double().square().mean((1, 2, 3))
+            for dog, target in zip(dogs.split(_BATCH), targets.split(_BATCH), strict=True)
+        ]
+    return NearestDog(torch.cat(squares).sqrt().float(), factors, dogs)
 
 
 def _fit(images: Float[Tensor, "n 1 s s"]) -> Fit:
@@ -142,7 +146,7 @@ def validity(images: Float[Tensor, "n 1 s s"], *, threshold: float = DOG_THRESHO
     Raises:
         ValueError: as :func:`nearest_dog`, or if the threshold is not above 0.
     """
-    check_positive("threshold", threshold)
+    threshold = check_real("threshold", threshold, above=0)
     return float((nearest_dog(images).distance <= threshold).float().mean())
 
 
@@ -165,16 +169,16 @@ def factor_coverage(factors: Float[Tensor, "n f"], *, num_bins: int = 10) -> Flo
         ValueError: if factors are no finite floats ``[n, 16]`` with n of at least 1.
     """
     check_count("num_bins", num_bins)
-    if factors.ndim != 2 or factors.shape[1] != len(FACTORS) or len(factors) == 0:
+    factors = as_table("factors", factors, what="dog").detach().cpu()
+    if factors.shape[1] != len(FACTORS):
         raise ValueError(
             f"factors have shape {tuple(factors.shape)}; expected [n, {len(FACTORS)}], one row per "
             "dog. Take them from nearest_dog(images).factors."
         )
-    check_finite("factors", factors)
     low, high = factor_range()
     place = (factors - low) / (high - low)
     bins = (place * num_bins).long().clamp(0, num_bins - 1)  # [n, f]
-    counts = torch.zeros(num_bins, len(FACTORS)).scatter_add_(0, bins, torch.ones_like(place))
+    counts = place.new_zeros(num_bins, len(FACTORS)).scatter_add_(0, bins, torch.ones_like(place))
     return (counts / len(factors)).clamp(max=1 / num_bins).sum(0)
 
 

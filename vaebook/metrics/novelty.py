@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vaebook._checks import check_finite, check_images
+from vaebook.metrics._inputs import alike, as_images, as_vector, in_blocks
 
 
 class Novelty(NamedTuple):
@@ -24,11 +24,16 @@ def nearest_distance(
     Raises:
         ValueError: if either is no images in [0, 1], or their shapes differ.
     """
-    check_images(training, name="training")
-    check_images(images, (training.shape[1], training.shape[2], training.shape[3]))
-    targets = training.flatten(1)
+    training = as_images("training", training)
+    images = as_images("images", images)
+    if images.shape[1:] != training.shape[1:]:
+        raise ValueError(
+            f"images has image shape {tuple(images.shape[1:])}, training "
+            f"{tuple(training.shape[1:])}; expected the same. Resize one of them."
+        )
+    rows, targets = alike(images.flatten(1), training.flatten(1))
     parts = []
-    for part in images.detach().flatten(1).split(500):
+    for part in in_blocks(rows, len(targets)):
         nearest = torch.cdist(part, targets).argmin(1)
         # once more, directly: the fast way expands the square, and puts a copy at 1e-3
         parts.append((part - targets[nearest]).square().mean(1).sqrt())
@@ -57,13 +62,15 @@ def novelty(
     Source:
         Chapter 12; the comparison with held-out pictures after Meehan, Chaudhuri & Dasgupta (2020).
     """
-    if held_out_distance.ndim != 1 or len(held_out_distance) == 0:
+    held_out_distance = as_vector(
+        "held_out_distance", held_out_distance, what="one distance for each held-out picture"
+    )
+    if not held_out_distance.median() > 0:
         raise ValueError(
-            f"held_out_distance has shape {tuple(held_out_distance.shape)}; expected one distance "
-            "for each held-out picture. Take it from nearest_distance(held_out, training)."
+            f"held_out_distance has a median of {float(held_out_distance.median()):g}; expected "
+            "one above 0. Hold out pictures that the training set does not contain."
         )
-    check_finite("held_out_distance", held_out_distance)
-    distance = nearest_distance(samples, training)
+    distance = nearest_distance(as_images("samples", samples), training)
     low = torch.quantile(held_out_distance, 0.01)
     return Novelty(
         relative=float(distance.median() / held_out_distance.median()),

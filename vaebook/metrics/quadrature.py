@@ -9,10 +9,18 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution, MultivariateNormal
 
-from vaebook._checks import check_count, check_images, check_positive
-from vaebook.distributions import kl
-from vaebook.metrics._batches import evaluate_in_batches
+from vaebook._checks import check_count
+from vaebook.distributions import DiagonalGaussian, kl
+from vaebook.metrics._batches import (
+    images_of,
+    log_likelihood,
+    log_prior,
+    posterior_of,
+    to_model,
+)
+from vaebook.metrics._inputs import as_floats, check_real, in_blocks
 from vaebook.models import VAE, Elbo
+from vaebook.models.latent_variable import evaluating
 
 
 class GridPosterior(NamedTuple):
@@ -29,9 +37,25 @@ class GridPosterior(NamedTuple):
         return float(self.axis[1] - self.axis[0]) ** 2
 
     def expectation(self, values: Float[Tensor, "g*g *n"]) -> Float[Tensor, " n"]:
-        """The mean of ``values`` over z ~ p(z | x) of each image."""
-        weights = self.log_posterior.exp() * self.cell
-        return torch.einsum("gn,g...n->...n", weights, values.to(weights))
+        """The mean of ``values`` over z ~ p(z | x) of each image.
+
+        Raises:
+            ValueError: if there is not a value for each point, of one image or of each.
+        """
+        values = as_floats("values", values, "a tensor [g*g, ..., n]")
+        num_points, num_images = self.log_posterior.shape
+        if values.ndim < 2 or len(values) != num_points or values.shape[-1] not in (1, num_images):
+            raise ValueError(
+                f"values has shape {tuple(values.shape)}; expected [{num_points}, ..., "
+                f"{num_images}] or [{num_points}, ..., 1]."
+            )
+        values = values.to(self.log_posterior)
+        blocks = in_blocks(self.log_posterior, num_images), in_blocks(values, num_images)
+        parts = [
+            torch.einsum("gn,g...n->...n", log_p.exp() * self.cell, some)
+            for log_p, some in zip(*blocks, strict=True)
+        ]
+        return torch.stack(parts).sum(0)
 
 
 def grid_posterior(
@@ -54,27 +78,29 @@ def grid_posterior(
         limit: the grid covers [−limit, limit] in both dimensions. It must hold q(z | x) as well,
             if a divergence from q is summed over it: an encoder may put a code four out.
         num_points: points along each.
-        batch_size: codes decoded at a time.
+        batch_size: codes at a time.
 
     Raises:
-        ValueError: if the model's code is not two-dimensional.
+        ValueError: if the model's code is not two-dimensional, or the images are unusable.
     """
-    check_images(images, model.image_shape)
-    check_positive("limit", limit)
+    images = images_of(model, images)
+    check_real("limit", limit, above=0)
     check_count("num_points", num_points, minimum=2)
+    check_count("batch_size", batch_size)
     _check_two_dimensional(model)
-    axis = torch.linspace(-limit, limit, num_points)
+    axis = torch.linspace(-limit, limit, num_points, device=images.device)
     codes = torch.cartesian_prod(axis, axis)
-
-    def measure(batch: Tensor) -> tuple[Tensor, ...]:
-        log_likelihood = model.likelihood_of(batch[:, None]).log_prob(images)  # [b, n]
-        return (log_likelihood + model.prior.log_prob(batch)[:, None],)
-
-    (log_joint,) = evaluate_in_batches(model, codes, measure, seed=0, batch_size=batch_size)
-    log_joint = log_joint.double()
+    log_joint = codes.new_empty(len(codes), len(images), dtype=torch.double)
+    with torch.no_grad(), evaluating(model):
+        rows = log_joint.split(batch_size)
+        for batch, found in zip(codes.split(batch_size), rows, strict=True):
+            batch = to_model(model, batch)
+            log_p = log_likelihood(model, batch[:, None], images)  # [b, n]
+            found.copy_(log_p + log_prior(model, batch)[:, None])
     log_cell = 2 * math.log(float(axis[1] - axis[0]))
-    log_evidence = torch.logsumexp(log_joint, 0) + log_cell
-    return GridPosterior(axis, codes, log_joint - log_evidence, log_evidence)
+    columns = in_blocks(log_joint.T, len(codes))
+    log_evidence = torch.cat([torch.logsumexp(some, 1) for some in columns]) + log_cell
+    return GridPosterior(axis, codes, log_joint.sub_(log_evidence), log_evidence)
 
 
 def quadrature_elbo(
@@ -97,30 +123,55 @@ def quadrature_elbo(
         num_nodes: nodes along each dimension.
 
     Raises:
-        ValueError: if the model's code is not two-dimensional.
+        ValueError: if the model's code is not two-dimensional, or the posterior another one.
     """
-    check_images(images, model.image_shape)
+    images = images_of(model, images)
     check_count("num_nodes", num_nodes, minimum=2)
     _check_two_dimensional(model)
-    if posterior is None:
-        posterior = model.posterior(images)
     nodes, weights = map(torch.as_tensor, np.polynomial.hermite_e.hermegauss(num_nodes))
-    noise = torch.cartesian_prod(nodes, nodes).to(posterior.mean)  # [k, 2]
     weights = torch.outer(weights, weights).flatten() / (2 * math.pi)  # they sum to 1
+    with evaluating(model):
+        if posterior is None:
+            posterior = posterior_of(model, images)
+        q, factor = _gaussian_of(model, posterior, len(images))
+        noise = torch.cartesian_prod(nodes, nodes).to(factor)  # [k, 2]
+        codes = q.mean + torch.einsum("nij,kj->kni", factor, noise)
+        log_p = log_likelihood(model, codes, images).double()  # [k, n]
+        distortion = -(weights.to(log_p)[:, None] * log_p).sum(0)
+        rate = kl(q, model.prior).double()
+    terms = (-(distortion + rate), distortion, rate)
+    return Elbo(*(term.to(images.device) for term in terms))
+
+
+def _gaussian_of(
+    model: VAE, posterior: object, num_images: int
+) -> tuple[Distribution, Float[Tensor, "n 2 2"]]:
+    """A Gaussian of each image on the model's device, and the factor of its covariance."""
+    kind = type(posterior).__name__
+    if not isinstance(posterior, DiagonalGaussian | MultivariateNormal):
+        raise ValueError(
+            f"posterior is a {kind}; expected a DiagonalGaussian or MultivariateNormal, since "
+            "Gauss-Hermite nodes are for Gaussians. Use evaluate_elbo for others."
+        )
+    batch, event = tuple(posterior.batch_shape), tuple(posterior.event_shape)
+    if batch != (num_images,) or event != (2,):
+        raise ValueError(
+            f"posterior has batch shape {batch} and event shape {event}; expected "
+            f"[{num_images}], one for each image, and [2]."
+        )
     if isinstance(posterior, MultivariateNormal):
-        factor = posterior.scale_tril
-    else:
-        factor = torch.diag_embed(posterior.stddev)
-    codes = posterior.mean + torch.einsum("nij,kj->kni", factor, noise)
-    log_likelihood = model.likelihood_of(codes).log_prob(images).double()  # [k, n]
-    distortion = -(weights[:, None] * log_likelihood).sum(0)
-    rate = kl(posterior, model.prior).double()
-    return Elbo(-(distortion + rate), distortion, rate)
+        factor = to_model(model, posterior.scale_tril)
+        mean = to_model(model, posterior.loc)
+        return MultivariateNormal(mean, scale_tril=factor, validate_args=False), factor
+    diagonal = DiagonalGaussian(
+        to_model(model, posterior.mu), to_model(model, posterior.log_var), False
+    )
+    return diagonal, torch.diag_embed(diagonal.stddev)
 
 
 def _check_two_dimensional(model: VAE) -> None:
     if model.latent_dim != 2:
         raise ValueError(
-            f"latent_dim is {model.latent_dim}; quadrature over codes needs 2. "
-            "Use evaluate_elbo and importance_weighted_nll."
+            f"the model's latent_dim is {model.latent_dim}; expected 2, since quadrature is over a "
+            "plane of codes. Use evaluate_elbo and importance_weighted_nll."
         )

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vaebook._checks import check_images
+from vaebook.metrics._inputs import as_images, as_pixels, in_blocks
 
 
 def sharpness(images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
@@ -12,8 +12,12 @@ def sharpness(images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
 
     Blur lowers it; noise raises it as much as edges do, so compare it with that of real images
     and never read it alone.
+
+    Raises:
+        ValueError: if they are no images in [0, 1] of at least 2×2 pixels.
     """
-    check_images(images)
+    images = as_images("images", images)
+    _check_size("images", images)
     return gradient_energy(images)
 
 
@@ -22,7 +26,12 @@ def gradient_energy(values: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
 
     Being the squared norm of a linear map, it splits over conditional means as squared error does
     (chapter 10).
+
+    Raises:
+        ValueError: if they are no finite ``[n, c, h, w]`` of at least 2×2 pixels.
     """
+    values = as_pixels("values", values)
+    _check_size("values", values)
     down = (values[..., 1:, :] - values[..., :-1, :]) ** 2
     right = (values[..., :, 1:] - values[..., :, :-1]) ** 2
     return down.mean((-3, -2, -1)) + right.mean((-3, -2, -1))
@@ -36,13 +45,16 @@ def relative_sharpness(images: Float[Tensor, "n c h w"], real: Float[Tensor, "m 
         real: images to compare with; the very ones that were reconstructed, if they were.
 
     Raises:
-        ValueError: if the real images have no edges at all.
+        ValueError: if either are no images, or the real ones have no edges at all.
     """
+    images, real = as_images("images", images).detach(), as_images("real", real).detach()
+    for name, given in (("images", images), ("real", real)):
+        _check_size(name, given)
     reference = float(sharpness(real).mean())
     if reference == 0:
         raise ValueError(
-            "the real images are constant: their sharpness is 0, and nothing is relative to it. "
-            "Give images with edges."
+            "real holds constant images, whose sharpness is 0, and nothing is relative to it; "
+            "expected images with edges."
         )
     return float(sharpness(images).mean()) / reference
 
@@ -59,7 +71,8 @@ def power_spectrum(images: Float[Tensor, "n c h w"]) -> Float[Tensor, " k"]:
     Raises:
         ValueError: if the images are not square.
     """
-    check_images(images)
+    images = as_images("images", images)
+    _check_square("images", images)
     return spectral_energy(images)
 
 
@@ -69,16 +82,31 @@ def spectral_energy(values: Float[Tensor, "n c h w"]) -> Float[Tensor, " k"]:
     Raises:
         ValueError: if the values are not square.
     """
+    values = as_pixels("values", values)
+    _check_square("values", values)
     size = values.shape[-1]
-    if values.shape[-2] != size:
-        raise ValueError(
-            f"images are {values.shape[-2]}×{size}; the radial spectrum expects square ones. "
-            "Crop or pad them."
-        )
-    power = torch.fft.fft2(values, norm="ortho").abs() ** 2
     frequency = torch.fft.fftfreq(size, 1 / size, device=values.device)
     radius = torch.hypot(frequency[:, None], frequency[None, :]).round().long().flatten()
-    mean_power = power.mean((0, 1)).flatten()
+    blocks = in_blocks(values, values[0].numel())
+    power = [torch.fft.fft2(part, norm="ortho").abs().square().sum((0, 1)) for part in blocks]
+    mean_power = (torch.stack(power).sum(0) / (len(values) * values.shape[1])).flatten()
     count = torch.bincount(radius)
     total = mean_power.new_zeros(len(count)).index_add(0, radius, mean_power)
     return (total / count)[: size // 2 + 1]
+
+
+def _check_size(name: str, values: Float[Tensor, "n c h w"]) -> None:
+    if min(values.shape[-2:]) < 2:
+        raise ValueError(
+            f"{name} has shape {tuple(values.shape)}; expected at least 2×2 pixels, since "
+            "sharpness is what differs between neighbours."
+        )
+
+
+def _check_square(name: str, values: Float[Tensor, "n c h w"]) -> None:
+    height, width = values.shape[-2:]
+    if height != width:
+        raise ValueError(
+            f"{name} has shape {tuple(values.shape)}, pictures of {height}×{width}; expected "
+            "square ones, since the spectrum is radial. Crop or pad them."
+        )

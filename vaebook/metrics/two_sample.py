@@ -1,6 +1,7 @@
 """Do two sets of codes come from one distribution? Three tests, each with its p-value."""
 
 import warnings
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -11,9 +12,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from torch import Tensor
 
-from vaebook._checks import check_count, check_finite
-from vaebook._random import seeded
+from vaebook._checks import check_count
+from vaebook._random import check_seed, seeded
 from vaebook.distributions import kernel_matrix
+from vaebook.metrics._inputs import AT_ONCE, as_tables, in_blocks
+
+_BITS = 21  # of a double's 63 that a pass over all pairs looks at
 
 
 class MarginalTest(NamedTuple):
@@ -49,13 +53,14 @@ def kolmogorov_smirnov(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]) -> Marg
     Raises:
         ValueError: if the sets are not tables of as many numbers.
     """
-    _check_sets(x, y)
+    x, y = as_tables(x=x, y=y)
     found = [
         ks_2samp(a.numpy(), b.numpy(), method="asymp")
-        for a, b in zip(x.double().T, y.double().T, strict=True)
+        for a, b in zip(x.cpu().double().T, y.cpu().double().T, strict=True)
     ]
     return MarginalTest(
-        torch.tensor([f.statistic for f in found]), torch.tensor([f.pvalue for f in found])
+        torch.tensor([float(f.statistic) for f in found]),
+        torch.tensor([float(f.pvalue) for f in found]),
     )
 
 
@@ -71,7 +76,7 @@ def classifier_test(
 
     Args:
         x, y: as many samples of each, at least 20, all independent.
-        seed: of the split and of the network.
+        seed: of the split and of the network, below 2³².
 
     Raises:
         ValueError: if the sets differ in size or are too small.
@@ -79,15 +84,17 @@ def classifier_test(
     Source:
         Lopez-Paz & Oquab (2017), section 3.
     """
-    _check_sets(x, y)
+    x, y = as_tables(x=x, y=y)
     if len(x) != len(y) or len(x) < 20:
         raise ValueError(
-            f"{len(x)} and {len(y)} samples; expected as many of each, at least 20: then a coin "
-            "is right half of the time."
+            f"x and y are {len(x)} and {len(y)} samples; expected as many of each, at least 20: "
+            "then a coin is right half of the time."
         )
+    if (seed := check_seed(seed)) >= 2**32:
+        raise ValueError(f"seed is {seed}; expected one below 2**32, as scikit-learn takes it.")
     generator = torch.Generator().manual_seed(seed)
     half = len(x) // 2
-    parts = [s[torch.randperm(len(s), generator=generator)].double().numpy() for s in (x, y)]
+    parts = [s[torch.randperm(len(s), generator=generator)].cpu().double().numpy() for s in (x, y)]
     scale = np.concatenate([part[:half] for part in parts]).std(0) + 1e-12
     train = np.concatenate([part[:half] for part in parts]) / scale
     labels = np.repeat([1, 0], half)
@@ -123,41 +130,75 @@ def mmd_test(
         num_permutations: shuffles.
         seed: of the shuffles.
 
+    Raises:
+        ValueError: if the sets are not tables of as many numbers, with two rows or more.
+
     Source:
         Gretton et al. (2012), section 3; Phipson & Smyth (2010) for the p-value.
     """
-    _check_sets(x, y)
+    x, y = as_tables(minimum=2, x=x, y=y)
     check_count("num_permutations", num_permutations)
-    if min(len(x), len(y)) < 2:
-        raise ValueError(f"{len(x)} and {len(y)} samples; expected at least 2 of each.")
     pooled = torch.cat([x, y]).double()
-    median = torch.pdist(pooled).square().median()
-    scales = (max(float(median), 1e-12) / pooled.shape[1],)
-    kernel = torch.cat(
-        [kernel_matrix(part, pooled, kernel="rbf", scales=scales) for part in pooled.split(200)]
-    )
-    kernel.fill_diagonal_(0)  # a sample's likeness to itself is left out
+    scales = (max(_median_of_pairs(pooled), 1e-12) / pooled.shape[1],)
     n, m = len(x), len(y)
     first = torch.zeros(n + m, num_permutations + 1, dtype=torch.double)
     first[:n, 0] = 1
     with seeded(seed):
         for column in range(1, num_permutations + 1):
             first[torch.randperm(n + m)[:n], column] = 1
-    to_first = kernel @ first  # [n + m, permutations]
-    to_second = kernel.sum(1, keepdim=True) - to_first
-    within_first = (first * to_first).sum(0) / (n * (n - 1))
-    within_second = ((1 - first) * to_second).sum(0) / (m * (m - 1))
-    between = (first * to_second).sum(0) / (n * m)
+    first = first.to(pooled.device)
+    within_first, within_second, between = torch.zeros(3, num_permutations + 1).to(first)
+    start = 0
+    for part in in_blocks(pooled, 2 * len(pooled)):
+        kernel = kernel_matrix(part, pooled, kernel="rbf", scales=scales)  # [b, n + m]
+        kernel.diagonal(start).fill_(0)  # a sample's likeness to itself is left out
+        to_first = kernel @ first  # [b, permutations]
+        to_second = kernel.sum(1, keepdim=True) - to_first
+        own = first[start : start + len(part)]
+        within_first += (own * to_first).sum(0) / (n * (n - 1))
+        within_second += ((1 - own) * to_second).sum(0) / (m * (m - 1))
+        between += (own * to_second).sum(0) / (n * m)
+        start += len(part)
     statistics = within_first + within_second - 2 * between
     as_large = int((statistics[1:] >= statistics[0]).sum())
     return MmdTest(float(statistics[0]), (1 + as_large) / (1 + num_permutations))
 
 
-def _check_sets(x: Tensor, y: Tensor) -> None:
-    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
-        raise ValueError(
-            f"samples have shapes {tuple(x.shape)} and {tuple(y.shape)}; expected [n, d] and "
-            "[m, d], one row for each sample."
-        )
-    check_finite("x", x)
-    check_finite("y", y)
+def _median_of_pairs(samples: Float[Tensor, "n d"]) -> float:
+    """The median of the squared distances of all pairs, the lower one of two, and exact.
+
+    A double that is not negative is ordered as its bits are. While too many pairs agree with the
+    median in the bits known so far, a pass over all of them counts the next bits.
+    """
+    shift, prefix = 3 * _BITS, 0
+    agreeing = len(samples) * (len(samples) - 1) // 2
+    rank = (agreeing - 1) // 2
+    while shift and agreeing > AT_ONCE:
+        shift -= _BITS
+        counts = torch.zeros(2**_BITS, dtype=torch.long, device=samples.device)
+        for squares in _squares_of_pairs(samples):
+            bits = squares.view(torch.long) >> shift
+            bits = bits[bits >> _BITS == prefix] - (prefix << _BITS)
+            counts += torch.bincount(bits, minlength=len(counts))
+        upto = counts.cumsum(0)
+        found = int((upto <= rank).sum())
+        agreeing = int(counts[found])
+        rank -= int(upto[found]) - agreeing
+        prefix = (prefix << _BITS) + found
+    if not shift:
+        return float(torch.tensor(prefix).view(torch.double))
+    blocks = _squares_of_pairs(samples)
+    left = torch.cat([some[some.view(torch.long) >> shift == prefix] for some in blocks])
+    return float(left.kthvalue(rank + 1).values)
+
+
+def _squares_of_pairs(samples: Float[Tensor, "n d"]) -> Iterator[Float[Tensor, " p"]]:
+    """Squared distances of every pair of different samples, once, a block of them at a time."""
+    start = 0
+    for part in in_blocks(samples, 2 * len(samples)):
+        others = samples[start:]
+        # by differences, as the kernel has them: close pairs would lose their digits
+        distances = torch.cdist(part, others, compute_mode="donot_use_mm_for_euclid_dist")
+        above = torch.ones_like(distances, dtype=torch.bool).triu_(1)
+        yield distances[above].square()
+        start += len(part)
