@@ -148,22 +148,22 @@ def test_experiment_rows() -> None:
 
 
 def test_affine_prior_is_a_change_of_units() -> None:
-    """A prior N(m, s²) is N(0, I) between rescaled layers: the same ELBO, image by image."""
+    """A prior N(m, τ²) is N(0, I) between rescaled layers: the same ELBO, image by image."""
     shape, d = (1, 4, 4), 3
     with seeded(0):
-        m, log_s = torch.randn(d), 0.5 * torch.randn(d)
-        first = VAE(shape, d, network=MLP((8,)), prior=DiagonalGaussian(m, 2 * log_s))
+        m, log_tau = torch.randn(d), 0.5 * torch.randn(d)
+        first = VAE(shape, d, network=MLP((8,)), prior=DiagonalGaussian(m, 2 * log_tau))
         twin = VAE(shape, d, network=MLP((8,)))
         images = torch.rand(5, *shape)
     twin.load_state_dict(first.state_dict())
-    s = log_s.exp()
+    tau = log_tau.exp()
     with torch.no_grad():
         out, into = twin.encoder[-1], twin.decoder[0]
-        out.weight[:d] /= s[:, None]
-        out.bias[:d] = (out.bias[:d] - m) / s
-        out.bias[d:] -= 2 * log_s
+        out.weight[:d] /= tau[:, None]
+        out.bias[:d] = (out.bias[:d] - m) / tau
+        out.bias[d:] -= 2 * log_tau
         into.bias += into.weight @ m
-        into.weight *= s
+        into.weight *= tau
     with seeded(1), torch.no_grad():
         expected = first.elbo(images)
     with seeded(1), torch.no_grad():

@@ -45,18 +45,18 @@ def gaussian_kl_diagonal(
     prior_mu: Float[Tensor, "*prior d"],
     prior_log_var: Float[Tensor, "*prior d"],
 ) -> Float[Tensor, "*batch"]:
-    r"""KL(N(μ, diag σ²) ‖ N(m, diag s²)) in nats, one value per example.
+    r"""KL(N(μ, diag σ²) ‖ N(m, diag τ²)) in nats, one value per example.
 
-    .. math:: \tfrac12 \sum_j \left( \frac{(\mu_j - m_j)^2 + \sigma_j^2}{s_j^2}
-              - 1 - \log \frac{\sigma_j^2}{s_j^2} \right)
+    .. math:: \tfrac12 \sum_j \left( \frac{(\mu_j - m_j)^2 + \sigma_j^2}{\tau_j^2}
+              - 1 - \log \frac{\sigma_j^2}{\tau_j^2} \right)
 
-    An affine change of units, z = m + s u, turns it into :func:`gaussian_kl` of u.
+    An affine change of units, z = m + τ u, turns it into :func:`gaussian_kl` of u.
 
     Args:
         mu: means of the first Gaussian.
         log_var: log-variances of the first Gaussian.
         prior_mu: means m of the second.
-        prior_log_var: log-variances log s² of the second.
+        prior_log_var: log-variances log τ² of the second.
 
     Raises:
         ValueError: if ``mu`` and ``log_var``, or the two of the prior, differ in shape.
@@ -73,16 +73,16 @@ def gaussian_kl_full(
     prior_mu: Float[Tensor, "*prior d"],
     prior_scale_tril: Float[Tensor, "*prior d d"],
 ) -> Float[Tensor, "*batch"]:
-    r"""KL(N(μ, LLᵀ) ‖ N(m, RRᵀ)) in nats, one value per example.
+    r"""KL(N(μ, LLᵀ) ‖ N(m, BBᵀ)) in nats, one value per example.
 
-    .. math:: \tfrac12 \left( \lVert R^{-1}L \rVert_F^2 + \lVert R^{-1}(\mu - m) \rVert^2 - d
-              - 2\sum_j \log L_{jj} + 2\sum_j \log R_{jj} \right)
+    .. math:: \tfrac12 \left( \lVert B^{-1}L \rVert_F^2 + \lVert B^{-1}(\mu - m) \rVert^2 - d
+              - 2\sum_j \log L_{jj} + 2\sum_j \log B_{jj} \right)
 
     Args:
         mu: means of the first Gaussian.
         scale_tril: its lower-triangular factor L with a positive diagonal.
         prior_mu: means of the second.
-        prior_scale_tril: its lower-triangular factor R.
+        prior_scale_tril: its lower-triangular factor B.
 
     Raises:
         ValueError: if a factor is not square or does not fit its mean.
