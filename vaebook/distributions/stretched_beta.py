@@ -108,7 +108,8 @@ class StretchedBeta(Distribution):
         between = (alpha - 1) * u.clamp(min=first).log() + (beta - 1) * v.clamp(min=last).log()
         log_power = torch.where(u < first, _log_mean_at_end(alpha, beta, first), between)
         log_power = torch.where(v < last, _log_mean_at_end(beta, alpha, last), log_power)
-        total = (log_power - _log_beta(alpha, beta) - width.log()).sum(-1).to(value.dtype)
+        log_density = log_power - _log_beta(alpha, beta)
+        total = (log_density - width.log()).sum(-1).to(value.dtype)
         return torch.where(inside, total, torch.full_like(total, -torch.inf))
 
     def entropy(self) -> Tensor:
