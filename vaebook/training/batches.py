@@ -123,7 +123,8 @@ class LoaderBatches:
         kind = type(dataset).__name__
         self.description: dict[str, Any] = {"dataset": kind, "batches": self.length}
         if fingerprint:
-            _refuse_generators(loader)
+            if name == "data":
+                _refuse_generators(loader)
             self.description |= _contents(dataset)
 
     def one_pass(self, order: Stream, skip: int = 0) -> Iterator[Batch]:

@@ -2,11 +2,10 @@
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from functools import partial
-from numbers import Real
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Float
@@ -15,13 +14,13 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
-from vaebook._checks import already_checked, check_count, check_finite, check_positive
+from vaebook._checks import already_checked
 from vaebook._random import Stream, check_seed, seeded
 from vaebook.training.batches import Batch, Batches, Data, as_batches
 from vaebook.training.callbacks import Callback
 from vaebook.training.capture import CapturedStep, why_not_captured
 from vaebook.training.description import description, plain_module
-from vaebook.training.failures import check_losses, check_signature
+from vaebook.training.failures import check_losses
 from vaebook.training.files import check_writable
 from vaebook.training.history import History
 from vaebook.training.optimizers import (
@@ -32,9 +31,17 @@ from vaebook.training.optimizers import (
 )
 from vaebook.training.players import Player, is_compiled, players_of
 from vaebook.training.progress import progress_bar
+from vaebook.training.settings import (
+    Precision,
+    autocast,
+    check_batch,
+    check_callbacks,
+    count_or_none,
+    length_of_run,
+    num_bytes,
+    positive_or_none,
+)
 from vaebook.training.state import Run
-
-Precision = Literal["float32", "bfloat16"]
 
 
 class Trainable(Protocol):
@@ -127,18 +134,18 @@ def fit(
             or the checkpoint belongs to another run.
         OSError: if the checkpoint cannot be written.
     """
-    num_epochs, num_steps = _length(num_epochs, num_steps)
-    batch_size = _count("batch_size", batch_size)
-    steps_per_epoch = _count("steps_per_epoch", steps_per_epoch)
-    checkpoint_every = _count("checkpoint_every", checkpoint_every)
-    max_grad_norm = _positive("max_grad_norm", max_grad_norm)
-    lr = _positive("lr", lr)
+    num_epochs, num_steps = length_of_run(num_epochs, num_steps)
+    batch_size = count_or_none("batch_size", batch_size)
+    steps_per_epoch = count_or_none("steps_per_epoch", steps_per_epoch)
+    checkpoint_every = count_or_none("checkpoint_every", checkpoint_every)
+    max_grad_norm = positive_or_none("max_grad_norm", max_grad_norm)
+    lr = positive_or_none("lr", lr)
     if lr is not None and optimizer is not None:
         raise ValueError("lr is given beside optimizer; set it in the optimiser: partial(…, lr=…).")
     if lr is None and optimizer is None:
         lr = 1e-3
     seed = check_seed(seed)
-    callbacks = _check_callbacks(callbacks)
+    callbacks = check_callbacks(callbacks)
     if checkpoint is None and (resume or checkpoint_every is not None):
         what = "resume=True" if resume else "checkpoint_every"
         raise ValueError(f"{what} needs a checkpoint file; pass checkpoint=.")
@@ -147,13 +154,13 @@ def fit(
     if device is not None:
         model.to(device)
     place = players[0].parameters[0].device
-    in_precision = _autocast(precision, place)
+    in_precision = autocast(precision, place)
     if checkpoint is not None:
-        check_writable(checkpoint, 4 * _num_bytes(model))
+        check_writable(checkpoint, 4 * num_bytes(model))
     as_source = partial(
         as_batches,
         device=place,
-        check=partial(_check_batch, model, players),
+        check=partial(check_batch, model, players),
         fingerprint=checkpoint is not None,
     )
     batches = as_source(data, batch_size=batch_size, drop_last=drop_last)
@@ -274,7 +281,7 @@ def mean_loss(model: nn.Module, data: Data, *, batch_size: int | None = None) ->
         data,
         batch_size=batch_size,
         device=players[0].parameters[0].device,
-        check=partial(_check_batch, model, players),
+        check=partial(check_batch, model, players),
         shuffle=False,
     )
     return _mean_loss(model, players[0], batches)
@@ -292,77 +299,3 @@ def _mean_loss(model: nn.Module, player: Player, batches: Batches) -> float:
     finally:
         model.train(was_training)
     return total / num_examples
-
-
-def _length(num_epochs: int | None, num_steps: int | None) -> tuple[int | None, int | None]:
-    if (num_epochs is None) == (num_steps is None):
-        given = "neither num_epochs nor num_steps" if num_epochs is None else "both of them"
-        raise ValueError(f"{given} is given; expected one: num_epochs=… or num_steps=….")
-    return _count("num_epochs", num_epochs), _count("num_steps", num_steps)
-
-
-def _count(name: str, value: int | None) -> int | None:
-    """A count in Python's own type, which a checkpoint can hold."""
-    if value is None:
-        return None
-    check_count(name, value)
-    return int(value)
-
-
-def _positive(name: str, value: float | None) -> float | None:
-    if value is None:
-        return None
-    if not isinstance(value, Real | Tensor):
-        raise ValueError(f"{name} is {value!r}; expected a finite number above 0.")
-    check_positive(name, float(value))
-    return float(value)
-
-
-def _check_callbacks(callbacks: Sequence[Callback]) -> tuple[Callback, ...]:
-    if not isinstance(callbacks, Sequence) or isinstance(callbacks, str):
-        name = callbacks if isinstance(callbacks, type) else type(callbacks)
-        raise ValueError(
-            f"callbacks is {callbacks!r}; expected a list: callbacks=[{name.__name__}(…)]."
-            if issubclass(name, Callback)
-            else f"callbacks is {callbacks!r}; expected a list such as callbacks=[KeepBest()]."
-        )
-    for callback in callbacks:
-        if not isinstance(callback, Callback):
-            raise ValueError(
-                f"callbacks holds {callback!r}; expected objects of classes that inherit from "
-                "vaebook.training.Callback, such as KeepBest()."
-            )
-    return tuple(callbacks)
-
-
-def _check_batch(model: nn.Module, players: Sequence[Player], *batch: Tensor) -> None:
-    """What is asked of the data: that the loss takes them, and what the model checks."""
-    for player in players:
-        check_signature(model, player, batch)
-    own = getattr(model, "check", None)
-    if callable(own):
-        own(*batch)
-    else:
-        _check_finite(*batch)
-
-
-def _check_finite(*batch: Tensor) -> None:
-    """What is asked of the data of a model that has no ``check`` of its own."""
-    for index, tensor in enumerate(batch):
-        if tensor.is_floating_point():
-            check_finite(f"tensor {index} of the data", tensor)
-
-
-def _autocast(precision: str, device: torch.device) -> Callable[[], AbstractContextManager[Any]]:
-    if precision not in ("float32", "bfloat16"):
-        raise ValueError(
-            f"precision is {precision!r}; expected 'float32' or 'bfloat16'. For double precision, "
-            "convert model and data: model.double()."
-        )
-    if precision == "float32":
-        return nullcontext
-    return partial(torch.autocast, device.type, torch.bfloat16)
-
-
-def _num_bytes(model: nn.Module) -> int:
-    return sum(value.numel() * value.element_size() for value in model.state_dict().values())
