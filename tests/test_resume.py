@@ -475,3 +475,83 @@ def test_warm_ups_go_on_by_the_step(tmp_path: Path) -> None:
     assert model.beta == whole.beta == 0.5
     fit(model, TABLE, callbacks=[WarmUp(3), Crash()], **settings)  # type: ignore[arg-type]
     assert torch.equal(weights(model), weights(whole))
+
+
+# --- where a run begins -------------------------------------------------------------------------
+
+
+def test_callbacks_get_their_state_back(tmp_path: Path) -> None:
+    class Count(Callback):
+        def before_training(self, step: Step) -> None:
+            self._epochs = 0
+
+        def after_epoch(self, step: Step, row: Mapping[str, float]) -> Mapping[str, float]:
+            self._epochs += 1
+            return {"count": self._epochs}
+
+        def state_dict(self) -> dict[str, int]:
+            return {"epochs": self._epochs}
+
+        def load_state_dict(self, state: dict[str, int]) -> None:
+            self._epochs = state["epochs"]
+
+    history = History()
+    for num_epochs in (2, 4):
+        history = fit(
+            built(Denoiser), TABLE, num_epochs=num_epochs, callbacks=[Callback(), Count()],
+            checkpoint=tmp_path / "run.pt", resume=True,
+        )  # fmt: skip
+    assert history["count"] == [1, 2, 3, 4]
+
+
+def test_the_best_epoch_of_the_part_before_is_put_back(tmp_path: Path) -> None:
+    class Drift(RootAtZero):
+        """Adam moves depth from 5 down by 1 in each step; on the validation data 3 is best."""
+
+        def loss(self, batch: Tensor) -> Tensor:
+            value = self.depth if self.training else (self.depth - 3) ** 2
+            return value.expand(len(batch))
+
+    for num_epochs in (4, 6, 6):  # the last time, nothing is left to train
+        model, keep = Drift(), KeepBest()
+        fit(
+            model, TABLE, num_epochs=num_epochs, lr=1.0, validation=WATCHED, callbacks=[keep],
+            checkpoint=tmp_path / "run.pt", resume=True,
+        )  # fmt: skip
+        assert model.depth.item() == pytest.approx(3, abs=1e-5)
+        assert keep.best_epoch == 1
+
+
+def test_resume_without_a_file_starts_from_the_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "run.pt"
+    model, plain = built(Denoiser), built(Denoiser)
+    fit(model, TABLE, num_epochs=2, checkpoint=path, resume=True)
+    fit(plain, TABLE, num_epochs=2)
+    assert torch.equal(weights(model), weights(plain))
+    assert load_run(path, RUN_KEYS)["position"]["epoch"] == 2
+
+
+def test_without_resume_a_checkpoint_is_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "run.pt"
+    fit(built(Denoiser), TABLE, num_epochs=3, checkpoint=path)
+    fit(built(Denoiser), TABLE, num_epochs=1, checkpoint=path)
+    assert load_run(path, RUN_KEYS)["position"]["epoch"] == 1
+
+
+def test_a_finished_run_is_only_loaded(tmp_path: Path) -> None:
+    path = tmp_path / "run.pt"
+    first, second = built(Denoiser), built(Denoiser)
+    history = fit(first, TABLE, num_epochs=2, checkpoint=path)
+    again = fit(second, TABLE, num_epochs=2, checkpoint=path, resume=True)
+    assert torch.equal(weights(first), weights(second))
+    assert again.rows == history.rows
+    assert not second.training
+
+
+def test_more_than_was_asked_for_is_refused(tmp_path: Path) -> None:
+    settings = {"checkpoint": tmp_path / "run.pt", "resume": True, "batch_size": 6}
+    fit(built(Denoiser), TABLE, num_epochs=2, **settings)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="holds 2 epochs, more than num_epochs = 1"):
+        fit(built(Denoiser), TABLE, num_epochs=1, **settings)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="holds 8 steps, more than num_steps = 7"):
+        fit(built(Denoiser), TABLE, num_steps=7, **settings)  # type: ignore[arg-type]
