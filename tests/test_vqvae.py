@@ -8,6 +8,7 @@ import torch
 from torch.distributions import Categorical, Independent
 
 from tests.properties import normal, uniform
+from vaebook.data import load_digits
 from vaebook.distributions import GaussianLikelihood, fit_letters
 from vaebook.models import MLP, VQVAE, Codebook
 from vaebook.training import fit, load_weights, save_weights, seeded
@@ -93,6 +94,39 @@ def test_it_finds_the_clusters() -> None:
     assert (distance < 0.15).all()
     shares = torch.bincount(codebook.nearest(inputs), minlength=5)
     assert (shares > 0).all(), "no letter is dead"
+
+
+def test_the_first_batch_puts_every_letter_on_an_input() -> None:
+    """Wherever the encoder puts them: a codebook of random vectors would stay far away."""
+    codebook, inputs = book().train(), 100 + normal(0, 50, 3).float()
+    codebook(inputs)
+    assert (torch.cdist(codebook.vectors, inputs).amin(1) < 10).all()
+    assert len(codebook.nearest(inputs).unique()) == 5
+    few = book().train()
+    few(inputs[:2])  # fewer inputs than letters
+    assert few.vectors.isfinite().all()
+
+
+def test_perplexity_counts_what_was_chosen_since_the_last_call() -> None:
+    codebook = book(least_share=0.0).train()
+    assert math.isnan(codebook.perplexity())
+    codebook(codebook.vectors.repeat(3, 1).clone())
+    assert codebook.perplexity() == pytest.approx(5)
+    codebook(codebook.vectors[[0, 0, 0, 1]].clone())
+    assert codebook.perplexity() == pytest.approx(4 / 27**0.25, rel=1e-5)  # shares 3/4 and 1/4
+    codebook.eval()(codebook.vectors)
+    assert math.isnan(codebook.perplexity()), "evaluation does not count"
+
+
+def test_a_large_alphabet_is_used_within_a_few_steps() -> None:
+    data = load_digits().train.images  # 8×8
+    with seeded(0):
+        model = VQVAE((1, 8, 8), 1, 256, network=MLP((32,)))
+    history = fit(model, data, num_epochs=8, batch_size=64, seed=0, progress=False)
+    used = len(model.encode(data).unique())
+    assert used > 100, "of 256"
+    assert history["perplexity"][-1] > 60
+    assert history["perplexity"][-1] <= 256
 
 
 def test_wrong_codebooks_are_refused() -> None:

@@ -94,8 +94,8 @@ ADVERSARIAL: tuple[Mistake, ...] = (
         "gan-without-slope-to-the-pictures",
         "Take the generator's logits without a graph, as when judging.",
         GAN,
-        "        logits: Tensor = self.discriminator(images)\n        return",
-        "        logits: Tensor = self.discriminator(images.detach())\n        return",
+        "self.discriminator(images).to(self.dtype)\n        return logits",
+        "self.discriminator(images.detach()).to(self.dtype)\n        return logits",
         ("tests/test_gan.py::test_the_generators_gradient_raises_the_judged_realness",),
     ),
     Mistake(

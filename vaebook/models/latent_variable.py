@@ -109,7 +109,7 @@ class LatentVariableModel(Configured, nn.Module):
                     f"a {type(value).__name__} is given; expected a torch tensor with a row for "
                     "each example. Convert it with torch.as_tensor."
                 )
-        if len({value.shape[:1] for value in rows}) != 1 or not rows[0].shape[:1].numel():
+        if len({value.shape[:1] for value in rows}) != 1 or not rows[0].ndim:
             shapes = " and ".join(str(tuple(value.shape)) for value in rows)
             raise ValueError(f"tensors of shape {shapes} are given; expected one row for each.")
         at_once = max(1, PIXELS_AT_ONCE // math.prod(self.image_shape))
