@@ -37,7 +37,7 @@ def masked_mlp(num_pixels: int, hidden: tuple[int, ...]) -> nn.Sequential:
     hidden layers it is a strictly lower triangular matrix.
 
     Source:
-        Germain et al. (2015), section 4, in the order of the pixels.
+        Germain et al. (2015), in the order of the pixels.
     """
     check_count("num_pixels", num_pixels, minimum=2)
     pixels = torch.arange(num_pixels)

@@ -87,7 +87,7 @@ def mmd(
             estimate.
 
     Source:
-        Gretton et al. (2012), eqs. 3 and 5.
+        Gretton et al. (2012), lemma 6 for the unbiased estimate.
     """
     if unbiased and min(len(x), len(y)) < 2:
         raise ValueError(

@@ -25,7 +25,7 @@ def straight_path(
         ValueError: if the shapes of noise and codes differ.
 
     Source:
-        Liu et al. (2023), eq. 1; Lipman et al. (2023), section 4.1, with σ_min = 0.
+        Liu et al. (2023); Lipman et al. (2023), section 4.1, with σ_min = 0.
     """
     check_same_shape(noise=noise, codes=codes)
     t = t.unsqueeze(-1)

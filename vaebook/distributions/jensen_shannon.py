@@ -33,7 +33,7 @@ def jensen_shannon(
         ValueError: if the distributions are not over single numbers, or the grid misses a part.
 
     Source:
-        Lin (1991), eq. 4.1 with equal weights; Goodfellow et al. (2014), theorem 1.
+        Lin (1991), with equal weights; Goodfellow et al. (2014), theorem 1.
     """
     check_count("num_points", num_points, minimum=2)
     if not low < high:

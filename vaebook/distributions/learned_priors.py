@@ -116,7 +116,7 @@ class VampPrior(Prior):
         ValueError: if the pictures are not images in [0, 1].
 
     Source:
-        Tomczak & Welling (2018), eq. 9.
+        Tomczak & Welling (2018).
     """
 
     support = None

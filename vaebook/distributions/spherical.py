@@ -109,7 +109,7 @@ class PowerSpherical(Distribution):
         ValueError: if the shapes do not fit, or a direction is not of length 1.
 
     Source:
-        De Cao & Aziz (2020), section 2; derived in chapter 09.
+        De Cao & Aziz (2020); derived in chapter 09.
     """
 
     arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 (the base class's way)

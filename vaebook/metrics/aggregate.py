@@ -78,7 +78,7 @@ def split_rate(
             numbers, or ``num_samples`` no count above 1.
 
     Source:
-        Hoffman & Johnson (2016), section 2; Chen et al. (2018), eq. 2; chapter 08.
+        Hoffman & Johnson (2016); Chen et al. (2018), eq. 2; chapter 08.
     """
     check_count("num_samples", num_samples, minimum=2)
     num_pictures, latent_dim = _shape_of(posterior)

@@ -25,7 +25,7 @@ def log_ball_volume(num_dimensions: int, radius: float = 1.0) -> float:
         ValueError: if a number is not what is said here.
 
     Source:
-        Chapter 02, equation 2.5.
+        Chapter 02, equation 2.3.
     """
     check_count("num_dimensions", num_dimensions)
     check_real("radius", radius, above=0)

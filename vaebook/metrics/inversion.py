@@ -66,7 +66,7 @@ def invert(
         ValueError: if the images or a setting are unusable.
 
     Source:
-        Zhu et al. (2016), section 3.1, with squared pixels as the distance.
+        Zhu et al. (2016), with squared pixels as the distance.
     """
     if not hasattr(model, "decode") or not hasattr(model, "prior"):
         raise ValueError(

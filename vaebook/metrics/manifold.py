@@ -36,7 +36,7 @@ def precision_recall(
         ValueError: if the sets have different widths or no more than k members.
 
     Source:
-        Kynkäänniemi et al. (2019), section 2.
+        Kynkäänniemi et al. (2019).
     """
     check_count("num_neighbours", num_neighbours)
     real, generated = as_item_sets(real=real, generated=generated)

@@ -82,7 +82,7 @@ def classifier_test(
         ValueError: if the sets differ in size or are too small.
 
     Source:
-        Lopez-Paz & Oquab (2017), section 3.
+        Lopez-Paz & Oquab (2017).
     """
     x, y = as_tables(x=x, y=y)
     if len(x) != len(y) or len(x) < 20:
@@ -134,7 +134,7 @@ def mmd_test(
         ValueError: if the sets are not tables of as many numbers, with two rows or more.
 
     Source:
-        Gretton et al. (2012), section 3; Phipson & Smyth (2010) for the p-value.
+        Gretton et al. (2012), lemma 6 for the estimate; Phipson & Smyth (2010) for the p-value.
     """
     x, y = as_tables(minimum=2, x=x, y=y)
     check_count("num_permutations", num_permutations)

@@ -52,7 +52,7 @@ class ConditionalVAE(LatentVariableModel):
         ValueError: if a setting is unknown or negative.
 
     Source:
-        Sohn, Lee & Yan (2015), eqs 4 and 5.
+        Sohn, Lee & Yan (2015).
     """
 
     def __init__(

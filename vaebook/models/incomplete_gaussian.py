@@ -47,7 +47,7 @@ class IncompleteGaussian:
             ValueError: if a column was never observed, or the rank leaves nothing for σ².
 
         Source:
-            Dempster, Laird & Rubin (1977), section 4.1.3; Tipping & Bishop (1999).
+            Dempster, Laird & Rubin (1977); Tipping & Bishop (1999).
         """
         check_count("num_steps", num_steps)
         check_positive("ridge", ridge)

@@ -177,7 +177,7 @@ class IncompleteVAE(LatentVariableModel):
             seed: of the codes.
 
         Source:
-            Mattei & Frellsen (2019), section 3.3.
+            Mattei & Frellsen (2019).
         """
         values, observed = self._table(table, None)
         with evaluating(self):
