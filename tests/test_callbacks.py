@@ -1,7 +1,10 @@
 """The life of callbacks: from a new start to an end that always comes, without a trace."""
 
+import random
+import signal
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 import torch
@@ -149,6 +152,39 @@ def test_ctrl_c_in_a_step_too(where: str) -> None:
     (note,) = caught.value.__notes__
     assert "after 3 steps, in epoch 3" in note
     assert "checkpoint" not in note
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer")
+def test_ctrl_c_at_any_moment(tmp_path: Path) -> None:
+    """Thirty moments of short runs that write a checkpoint every few steps."""
+    moments, caught = random.Random(2), 0
+    state = torch.get_rng_state()
+    before = signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        for _ in range(30):
+            model, calls = built(Denoiser), []
+            callbacks = [WarmUp(2), KeepBest("loss"), Log(calls)]
+            try:
+                signal.setitimer(signal.ITIMER_REAL, moments.uniform(0.003, 0.04))
+                fit(
+                    model, rows(80), num_epochs=30, batch_size=2, callbacks=callbacks,
+                    checkpoint=tmp_path / "run.pt", checkpoint_every=3,
+                )  # fmt: skip
+            except KeyboardInterrupt:
+                caught += 1
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            assert model.beta == 0.5
+            assert calls.count("after_training") == calls.count("before_training")
+            assert not calls or not model.training
+            assert torch.equal(torch.get_rng_state(), state)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert caught == 30
+    others = threading.Thread(target=lambda: fit(built(Denoiser), rows(), num_epochs=1))
+    others.start()
+    others.join(20)
+    assert not others.is_alive(), "nobody waits for a run that is over"
 
 
 def test_a_loss_that_is_no_number_too() -> None:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 # torch's generators belong to the whole process, so that whoever seeds them works alone.
-_alone = threading.RLock()
+_alone = threading.Lock()
+_owner: list[int] = []  # the thread that does
 
 
 def check_seed(seed: Any) -> int:
@@ -47,9 +48,14 @@ class Stream:
         self._device = device
         self._own: dict[str, Tensor] = {}
         self._outer: dict[str, Tensor] | None = None
+        self._outermost = False
 
     def __enter__(self) -> "Stream":
-        _alone.acquire()
+        # a block within another takes no lock: no Ctrl-C can keep it
+        self._outermost = threading.get_ident() not in _owner
+        if self._outermost:
+            _alone.acquire()
+            _owner.append(threading.get_ident())
         try:
             self._outer = _read(self._device)
             if self._seed is not None:
@@ -58,7 +64,7 @@ class Stream:
             else:
                 _write(self._own)
         except BaseException:  # such as Ctrl-C
-            _alone.release()
+            self._leave()
             raise
         return self
 
@@ -74,6 +80,11 @@ class Stream:
         finally:
             _write(self._outer)
             self._outer = None
+            self._leave()
+
+    def _leave(self) -> None:
+        if self._outermost:
+            _owner.clear()
             _alone.release()
 
     def state_dict(self) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from vaebook.training.checkpoint import fill, load_run, save_run, size_of_run
 from vaebook.training.description import differences
 from vaebook.training.failures import bad_loss, bad_parameter, bad_weights, explain
 from vaebook.training.history import History
+from vaebook.training.interrupts import interrupts_wait
 from vaebook.training.losses import EpochLosses
 from vaebook.training.players import Player
 
@@ -305,7 +306,8 @@ class Run:
     def save(self) -> None:
         """Write the checkpoint."""
         assert self.checkpoint is not None
-        save_run(self.checkpoint, self.state_dict())
+        with interrupts_wait():
+            save_run(self.checkpoint, self.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
         """All that the rest of the run depends on, as tensors and plain values."""
