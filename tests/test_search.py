@@ -79,6 +79,12 @@ ANSWERS = {
     "warm-up": {8},
     "wasserstein autoencoder": {2, 9},
     "why are VAE samples blurry": {10},
+    "own data": set(),
+    "custom dataset": set(),
+    "early stopping": set(),
+    "export to onnx": set(),
+    "multi-GPU": set(),
+    "resume from a checkpoint": set(),
     "β": {7, 8},
     "σ²": {4, 5, 7},
     # a letter too few, or two swapped
@@ -86,8 +92,14 @@ ANSWERS = {
     "disciminator": {11, 12},
     "reparametreization": {5},
 }
-# a page of its own answers these too
+# a page of its own answers these
 ANSWERED_BY_PAGE = {
+    "own data": "book/use-your-own-data",
+    "custom dataset": "book/use-your-own-data",
+    "early stopping": "book/use-your-own-data",
+    "export to onnx": "book/use-your-own-data",
+    "multi-GPU": "book/use-your-own-data",
+    "resume from a checkpoint": "book/use-your-own-data",
     "why is the VAE prior normal": "book/why-is-the-vae-prior-normal",
     "normal": "book/why-is-the-vae-prior-normal",
 }
