@@ -186,6 +186,15 @@ def test_a_code_stands_for_a_complete_row() -> None:
     close(model.likelihood_of(code).log_prob(far), expected)
 
 
+def test_a_gaussian_needs_a_table_too() -> None:
+    table = torch.randn(9, 2)
+    for wrong in (table.numpy(), table[0], table.long()):
+        with pytest.raises(ValueError, match="the table is"):
+            IncompleteGaussian.fit(wrong)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"expected floats \[n, 2\]"):
+        IncompleteGaussian.fit(table, num_steps=1).impute(torch.randn(4, 3))
+
+
 def test_wrong_tables_are_refused() -> None:
     model, table = small(), torch.zeros(4, 3).double()
     mask = torch.ones(4, 3, dtype=torch.bool)

@@ -146,6 +146,12 @@ def test_a_fixed_prior_moves_with_its_model(name: str, family: str) -> None:
     assert meta.prior.sample((2,)).device.type == "meta" or name in ("mixture", "continuous flow")
 
 
+def test_the_box_is_the_same_in_double_precision() -> None:
+    model, pictures = vae(prior=unit_uniform(D), posterior="beta"), images()
+    rate = model.elbo(pictures).rate
+    close(model.double().elbo(pictures.double()).rate.float(), rate, rtol=1e-4, atol=1e-5)
+
+
 def test_the_sphere_moves_too() -> None:
     model = vae(prior=HypersphericalUniform(D), posterior="power spherical").double()
     assert model.sample(2, seed=0).dtype == torch.float64
@@ -263,6 +269,7 @@ MODELS: dict[str, Callable[[], tuple[nn.Module, tuple[Tensor, ...]]]] = {
         vae(posterior="power spherical", prior=HypersphericalUniform(D)),
         (images(),),
     ),
+    "beta": lambda: (vae(posterior="beta", prior=unit_uniform(D)), (images(),)),
     "VampPrior": lambda: (vae(prior=VampPrior(images(2), D)), (images(),)),
     "mixture prior": lambda: (vae(prior=MixturePrior(D, 4)), (images(),)),
     "Gaussian prior": lambda: (vae(prior=LearnedGaussianPrior(D, covariance="full")), (images(),)),

@@ -15,7 +15,9 @@ from torch.distributions import (
 from vaebook._checks import check_count
 from vaebook.distributions.gaussian import DiagonalGaussian
 
-HALF_WIDTH = math.sqrt(3.0)  # of the uniform density with variance 1
+# Of the uniform density with variance 1: √3 as a float32, so that in double precision, where the
+# prior's ends are moved to, a posterior on the same box does not reach beyond it.
+HALF_WIDTH = float(torch.tensor(math.sqrt(3.0), dtype=torch.float32))
 
 
 def unit_laplace(latent_dim: int) -> Independent:

@@ -51,6 +51,7 @@ class IncompleteGaussian:
         """
         check_count("num_steps", num_steps)
         check_positive("ridge", ridge)
+        _check_table(table)
         observed = ~torch.isnan(table)
         if not observed.any(0).all():
             empty = int((~observed.any(0)).sum())
@@ -71,6 +72,7 @@ class IncompleteGaussian:
 
     def impute(self, table: Float[Tensor, "n d"]) -> Float[Tensor, "n d"]:
         """The table with E[missing | observed] in its gaps; what was observed stays."""
+        _check_table(table, len(self.mean))
         filled, _ = self._fill(table.double(), ~torch.isnan(table))
         return torch.where(torch.isnan(table), filled.to(table), table)
 
@@ -93,6 +95,21 @@ class IncompleteGaussian:
         return (
             torch.where(observed, table, guess),
             doubt * (missing[:, :, None] & missing[:, None, :]),
+        )
+
+
+def _check_table(table: object, num_columns: int | None = None) -> None:
+    if not isinstance(table, Tensor):
+        raise ValueError(
+            f"the table is a {type(table).__name__}; expected a torch tensor [n, columns]. "
+            "Convert a data frame with torch.tensor(frame.to_numpy())."
+        )
+    shape, columns = tuple(table.shape), "columns" if num_columns is None else num_columns
+    fits = table.ndim == 2 and num_columns in (None, shape[-1])
+    if not fits or not table.is_floating_point():
+        raise ValueError(
+            f"the table is {table.dtype} {shape}; expected floats [n, {columns}] with NaN for what "
+            "is missing."
         )
 
 
