@@ -360,6 +360,12 @@ def test_a_loader_with_a_generator_of_its_own_cannot_be_resumed(tmp_path: Path) 
         fit(built(Denoiser), loader, num_epochs=1, checkpoint=tmp_path / "run.pt")
 
 
+def test_a_loader_that_keeps_its_workers_cannot_be_resumed(tmp_path: Path) -> None:
+    loader = DataLoader(Items(TABLE), 6, shuffle=True, num_workers=1, persistent_workers=True)
+    with pytest.raises(ValueError, match=r"keeps its workers.*Leave out persistent_workers"):
+        fit(built(Denoiser), loader, num_epochs=1, checkpoint=tmp_path / "run.pt")
+
+
 def test_numbers_of_numpy_are_kept_as_those_of_python(tmp_path: Path) -> None:
     def run(model: nn.Module, number: Callable, num_epochs: int) -> None:
         fit(

@@ -124,7 +124,7 @@ class LoaderBatches:
         self.description: dict[str, Any] = {"dataset": kind, "batches": self.length}
         if fingerprint:
             if name == "data":
-                _refuse_generators(loader)
+                _check_repeatable(loader)
             self.description |= _contents(dataset)
 
     def one_pass(self, order: Stream, skip: int = 0) -> Iterator[Batch]:
@@ -235,8 +235,14 @@ def as_batches(
         raise ValueError(f"{name}: {error}") from None
 
 
-def _refuse_generators(loader: DataLoader[Any]) -> None:
-    """Raise a ``ValueError`` if the order comes from a generator, which no checkpoint holds."""
+def _check_repeatable(loader: DataLoader[Any]) -> None:
+    """Raise a ``ValueError`` if its batches depend on what no checkpoint holds."""
+    if loader.persistent_workers:
+        raise ValueError(
+            "the DataLoader keeps its workers, and with them random numbers that are in no "
+            "checkpoint, so that a run could not be resumed with the same batches. Leave out "
+            "persistent_workers=True."
+        )
     samplers = (loader, loader.sampler, getattr(loader.batch_sampler, "sampler", None))
     if any(getattr(sampler, "generator", None) is not None for sampler in samplers):
         raise ValueError(
