@@ -47,7 +47,7 @@ lab: $(INSTALLED)  ## open the chapters in JupyterLab
 	$(PY) -m pip install --no-input --quiet jupyterlab==4.6.6
 	$(BIN)/jupyter lab book
 
-bench: $(INSTALLED)  ## time the training loop against two others
+bench: $(INSTALLED)  ## time fit against other loops (ARGS="--only loops --install-pythae")
 	$(PY) -m benchmarks $(ARGS)
 
 NAME ?= all

@@ -1,1 +1,1 @@
-"""Timings of the package's training loop against two that are in wide use."""
+"""Timings of the package's training loop beside others, and of what an example costs."""
