@@ -90,7 +90,8 @@ def _pytest(root: Path, arguments: list[str], log: Path) -> None:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
     os.chdir(root)
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("tests", "vaebook", "benchmarks")]:
+    ours = ("tests", "vaebook", "benchmarks")
+    for name in [name for name in sys.modules if name.partition(".")[0] in ours]:
         del sys.modules[name]
     sys.path = [str(root), *(place for place in sys.path if Path(place or ".").resolve() != ROOT)]
     os.environ["PYTHONPATH"] = str(root)  # for the kernels of notebooks, and other processes
