@@ -1,5 +1,6 @@
 """Numbers of the prose that are held against their records when the book is built."""
 
+import hashlib
 import json
 import re
 import sys
@@ -29,7 +30,9 @@ def records(tmp_path: Path) -> Path:
         for model, share, nll in (("VAE", 0.60, 10.0), ("GAN", 0.50, 13.0), ("β = 1", 0.1, 0.0))
     ]
     pd.DataFrame(rows).to_csv(tmp_path / "trial.csv", index=False)
-    (tmp_path / "trial.json").write_text(json.dumps({"command": "record"}))
+    checksum = hashlib.sha256((tmp_path / "trial.csv").read_bytes()).hexdigest()
+    provenance = {"command": "record", "sha256": {"trial.csv": checksum}}
+    (tmp_path / "trial.json").write_text(json.dumps(provenance))
     return tmp_path
 
 

@@ -1,7 +1,14 @@
 """Recorded experiments: running one over seeds, its files, and a live run held against them."""
 
+import collections
+import itertools
 import json
+import os
+import shutil
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +21,7 @@ from torch import nn
 import vaebook.experiments
 from vaebook.experiments import (
     __main__,
+    _record,
     assert_within_spread,
     available,
     load_pictures,
@@ -42,6 +50,10 @@ def run(seed, *, slopes=(1.0, 2.0), noise=0.1):
     numbers = np.random.default_rng(seed)
     return [{"slope": s, "value": s / 3 + noise * numbers.normal()} for s in slopes]
 '''
+
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "book" / "results"
 
 
 @pytest.fixture
@@ -177,6 +189,270 @@ def test_a_seed_that_other_code_gave_is_not_taken_up(tiny: str, tmp_path: Path) 
     assert not list(tmp_path.glob(".tiny*")), "old seeds are swept away too"
 
 
+def stop_at_write(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """What lies on the disk after a kill before the write number ``count``."""
+    write, counter = _record.write_atomically, itertools.count()
+
+    def write_or_stop(*arguments: object) -> None:
+        if next(counter) == count:
+            raise KeyboardInterrupt
+        write(*arguments)
+
+    monkeypatch.setattr(_record, "write_atomically", write_or_stop)
+
+
+EVERYTHING = """
+import torch
+
+
+def run(seed, *, pictures=None, weights=None):
+    torch.manual_seed(seed)
+    line = torch.nn.Linear(2, 1)
+    if pictures is not None:
+        pictures["noise"] = torch.rand(1, 1, 2, 2)
+        weights["line"] = line
+    return [{"value": seed}]
+"""
+
+
+@pytest.mark.parametrize("count", range(4))
+def test_files_of_two_runs_do_not_load(
+    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """A recording of two seeds is killed before it replaces any file of one of three."""
+    module = tmp_path / "more_experiments" / "tiny.py"
+    module.write_text(EVERYTHING)
+    record(tiny, 3, tmp_path)
+    old = {path: path.read_bytes() for path in tmp_path.glob("tiny.*")}
+    assert len(old) == 4
+    module.write_text(EVERYTHING.replace("manual_seed(seed)", "manual_seed(7)"))
+    sys.modules.pop("vaebook.experiments.tiny")
+
+    with monkeypatch.context() as patch:
+        stop_at_write(patch, count)
+        with pytest.raises(KeyboardInterrupt):
+            record(tiny, 2, tmp_path)
+    changed = {path.suffix for path, content in old.items() if path.read_bytes() != content}
+    assert len(changed) == count
+    loaders = {
+        ".csv": lambda: load_recorded(tiny, tmp_path),
+        ".npz": lambda: load_pictures(tiny, tmp_path),
+        ".safetensors": lambda: load_recorded_weights(tiny, "line", nn.Linear(2, 1), tmp_path),
+        ".json": lambda: load_provenance(tiny, tmp_path),
+    }
+    for ending, load in loaders.items():
+        if ending in changed or (ending == ".json" and ".csv" in changed):
+            with pytest.raises(ValueError, match=r"are not of one run.* Run python -m vaebook"):
+                load()
+        else:
+            load()
+
+    monkeypatch.setattr(_record, "run_seeds", None)  # no seed is run again
+    record(tiny, 2, tmp_path)
+    for load in loaders.values():
+        load()
+    assert len(load_recorded(tiny, tmp_path)) == load_provenance(tiny, tmp_path)["seeds"] == 2
+
+
+@pytest.mark.parametrize("content", ["", "<<<<<<< ours", "{}", '{"sha256": {}}'])
+def test_a_provenance_without_checksum_vouches_for_nothing(
+    tiny: str, tmp_path: Path, content: str
+) -> None:
+    record(tiny, 1, tmp_path)
+    (tmp_path / "tiny.json").write_text(content)
+    for load in (load_recorded, load_provenance):
+        with pytest.raises(ValueError, match=r"tiny\.csv and tiny\.json are not of one run"):
+            load(tiny, tmp_path)
+    (tmp_path / "tiny.json").unlink()
+    load_recorded(tiny, tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"tiny.json is not recorded; run python -m"):
+        load_provenance(tiny, tmp_path)
+
+
+def test_files_that_a_run_no_longer_keeps_are_gone(tiny: str, tmp_path: Path) -> None:
+    (tmp_path / "more_experiments" / "tiny.py").write_text(EVERYTHING)
+    record(tiny, 1, tmp_path)
+    (tmp_path / "more_experiments" / "tiny.py").write_text(TINY)
+    sys.modules.pop("vaebook.experiments.tiny")
+    record(tiny, 1, tmp_path)
+    assert {path.suffix for path in tmp_path.glob("tiny.*")} == {".csv", ".json"}
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.stem)
+def test_every_stored_record_is_whole(path: Path) -> None:
+    provenance, table = load_provenance(path.stem, RESULTS), load_recorded(path.stem, RESULTS)
+    assert set(provenance["sha256"]) == {
+        other.name for other in path.parent.glob(f"{path.stem}.*") if other != path
+    }
+    assert len(table) == provenance["rows"]
+    assert sorted(set(table["seed"])) == list(range(provenance["seeds"]))
+    if path.with_suffix(".npz").exists():
+        assert load_pictures(path.stem, RESULTS)
+    if path.with_suffix(".safetensors").exists():
+        with pytest.raises(ValueError, match="holds no 'nothing'"):
+            load_recorded_weights(path.stem, "nothing", nn.Linear(1, 1), RESULTS)
+
+
+def test_no_stored_file_is_without_provenance() -> None:
+    names = {path.stem for path in RESULTS.glob("*.json")}
+    assert len(names) >= 40
+    assert {path.stem for path in RESULTS.iterdir() if not path.name.startswith(".")} == names
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])
+def test_a_damaged_seed_is_computed_again(
+    tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: str
+) -> None:
+    (tmp_path / "more_experiments" / "tiny.py").write_text(UNLUCKY.format(place=str(tmp_path)))
+    with pytest.raises(RuntimeError, match="unlucky"):
+        record(tiny, 3, tmp_path)
+    (path,) = (tmp_path / ".tiny.unfinished").glob("1-*")
+    content = path.read_bytes()
+    middle = len(content) // 2
+    flipped = bytes([content[middle] ^ 1])
+    damaged = {
+        "cut": content[:middle],
+        "flipped": content[:middle] + flipped + content[middle + 1 :],
+        "empty": b"",
+    }
+    path.write_bytes(damaged[damage])
+    (tmp_path / "mended").touch()
+    capsys.readouterr()
+    record(tiny, 3, tmp_path)
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "damaged" in line]
+    assert line == f"{path} is damaged: seed 1 is computed again"
+    assert (tmp_path / "log").read_text() == "0112"
+
+
+def test_a_folder_that_cannot_be_written_is_noticed_before_the_first_seed(
+    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(folder: Path, message: str) -> None:
+        with pytest.raises(OSError, match=message):
+            record(tiny, 1, folder)
+
+    monkeypatch.setattr(_record, "run_seeds", None)
+    refused(tmp_path / "missing", "missing does not exist; create it first")
+    for ending in (".csv", ".json", ".npz", ".safetensors"):
+        (tmp_path / ending / f"tiny{ending}").mkdir(parents=True)
+        refused(tmp_path / ending, f"tiny{ending} is a folder")
+    if os.name != "nt" and os.getuid() != 0:
+        (tmp_path / "locked").mkdir(mode=0o500)
+        refused(tmp_path / "locked", "locked may not be written")
+    usage = collections.namedtuple("usage", "free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(100_000))
+    refused(tmp_path, "is full: 8.4 MB are needed, 100.0 KB are free")
+
+
+TWICE = """
+from pathlib import Path
+
+from vaebook.experiments import record
+
+
+def run(seed):
+    record("tiny", 1, Path({place!r})) if not seed else None
+    return [{{"value": seed}}]
+"""
+
+
+def test_two_recordings_of_one_name_at_a_time(tiny: str, tmp_path: Path) -> None:
+    (tmp_path / "more_experiments" / "tiny.py").write_text(TWICE.format(place=str(tmp_path)))
+    with pytest.raises(RuntimeError, match=r"tiny\.unfinished is in use by another recording"):
+        record(tiny, 1, tmp_path)
+    (tmp_path / "more_experiments" / "tiny.py").write_text(TINY)
+    sys.modules.pop("vaebook.experiments.tiny")
+    record(tiny, 1, tmp_path)  # the one that failed holds nothing
+
+
+COMMAND = """
+import sys
+
+import vaebook.experiments
+
+vaebook.experiments.__path__.append({place!r})
+if __name__ == "__main__":
+    from vaebook.experiments.__main__ import main
+
+    main()
+"""
+ENDLESS = """
+import os
+import time
+from pathlib import Path
+
+
+def run(seed):
+    place = Path({place!r})
+    with (place / "log").open("a") as log:
+        log.write(str(seed))
+    if seed and not (place / "mended").exists():
+        (place / "new").write_text(str(os.getpid()))
+        (place / "new").replace(place / f"{{seed}}.pid")
+        time.sleep(1000)
+    return [{{"value": seed}}]
+"""
+
+
+def lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+        # killed, and nobody has noticed yet
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except ProcessLookupError:
+        return False
+    except FileNotFoundError:  # it has just ended, or this is not Linux
+        return not Path("/proc/self").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize("how", ["Ctrl-C", "kill"])
+def test_a_recording_that_is_stopped_leaves_no_process(tiny: str, tmp_path: Path, how: str) -> None:
+    place = tmp_path / "more_experiments"
+    (place / "tiny.py").write_text(ENDLESS.format(place=str(tmp_path)))
+    script = tmp_path / "command.py"
+    script.write_text(COMMAND.format(place=str(place)))
+    arguments = (sys.executable, script, tiny, "--seeds", 4, "--jobs", 2, "--folder", tmp_path)
+    process = subprocess.Popen(
+        [str(argument) for argument in arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    pids = [tmp_path / "1.pid", tmp_path / "2.pid"]
+    try:
+        while not all(path.exists() for path in pids):
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.1)
+        workers = [int(path.read_text()) for path in pids]
+        if how == "Ctrl-C":  # a terminal sends it to all
+            os.killpg(process.pid, signal.SIGINT)
+        else:
+            process.kill()
+        start = time.monotonic()
+        _, errors = process.communicate(timeout=20)
+        while any(map(lives, workers)):
+            assert time.monotonic() - start < 20
+            time.sleep(0.1)
+    finally:
+        if process.poll() is None or any(map(lives, workers)):
+            os.killpg(process.pid, signal.SIGKILL)
+    if how == "kill":
+        assert process.returncode == -signal.SIGKILL
+    else:
+        assert process.returncode == 130
+        assert errors.endswith("stopped; the same command goes on from the seeds that are done\n")
+        assert "Traceback" not in errors
+    assert not list(tmp_path.glob("tiny.*")), "nothing half-written"
+
+    (tmp_path / "mended").touch()
+    record(tiny, 4, tmp_path)
+    assert (tmp_path / "log").read_text() in ("012123", "021123"), "the finished seed is taken up"
+    assert load_recorded(tiny, tmp_path)["seed"].tolist() == [0, 1, 2, 3]
+    assert not list(tmp_path.glob(".tiny*"))
+
+
 def test_an_experiment_without_description(tiny: str, tmp_path: Path) -> None:
     bare = tmp_path / "more_experiments" / "tiny.py"
     bare.write_text("def run(seed):\n    return [{'value': seed}]\n")
@@ -207,10 +483,15 @@ def test_the_command(
         (["nothing"], "invalid choice"),
         ([tiny, "--seeds", 0], "--seeds is 0; expected at least 1"),
         ([tiny, "--jobs", 0], "--jobs is 0; expected at least 1"),
+        ([tiny, "--folder", tmp_path / "missing"], "missing does not exist; create it first"),
     ):
         with pytest.raises(SystemExit):
-            command(*arguments, "--folder", tmp_path)
+            command("--folder", tmp_path, *arguments)
         assert message in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        command(tiny)
+    assert "no folder book/results" in capsys.readouterr().err
 
 
 def test_seeds_shared_between_processes_give_the_same_table(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from vaebook.experiments import available, record, results_folder
+from vaebook.training.files import check_writable
 
 
 def main() -> None:
@@ -19,10 +20,16 @@ def main() -> None:
     if arguments.jobs < 1:
         parser.error(f"--jobs is {arguments.jobs}; expected at least 1")
     names = available() if "all" in arguments.names else arguments.names
-    for name in names:
+    try:
         folder = arguments.folder or results_folder()
-        path = record(name, arguments.seeds, folder, jobs=arguments.jobs)
-        print(f"wrote {path}")
+        check_writable(folder / f"{names[0]}.csv")
+    except OSError as error:
+        parser.error(error.strerror or str(error))
+    try:
+        for name in names:
+            print(f"wrote {record(name, arguments.seeds, folder, jobs=arguments.jobs)}")
+    except KeyboardInterrupt:
+        parser.exit(130, "stopped; the same command goes on from the seeds that are done\n")
 
 
 if __name__ == "__main__":

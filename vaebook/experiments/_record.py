@@ -1,14 +1,14 @@
 """Run an experiment over seeds and write its rows with their provenance."""
 
+import hashlib
 import importlib
 import inspect
+import io
 import json
-import multiprocessing
 import pkgutil
 import platform
 import time
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -25,10 +25,13 @@ from tqdm import tqdm
 import vaebook
 from vaebook._checks import check_count
 from vaebook.experiments._unfinished import Unfinished
-from vaebook.training.files import write_atomically
+from vaebook.experiments._workers import workers
+from vaebook.training.files import check_writable, write_atomically
 
 # What an experiment may hand over of seed 0, as arguments of its run.
 KEPT = ("pictures", "weights")
+ENDINGS = (".csv", ".npz", ".safetensors", ".json")
+ROOM = 2**23  # bytes: more than any record takes
 
 
 class SeedRun(NamedTuple):
@@ -66,11 +69,6 @@ def run_seeds(name: str, seeds: Iterable[int], **settings: Any) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _write_arrays(path: Path, arrays: dict[str, Tensor]) -> None:
-    with path.open("wb") as file:  # given a name, savez would add its own ending
-        numpy.savez_compressed(file, **{key: value.numpy() for key, value in arrays.items()})  # type: ignore[arg-type]
-
-
 def _run_seed(name: str, seed: int, unfinished: Unfinished) -> SeedRun:
     """One seed of experiment ``name``; seed 0 keeps pictures and weights where they are offered."""
     done = unfinished.load(seed)
@@ -98,8 +96,7 @@ def _run_all(name: str, num_seeds: int, unfinished: Unfinished, jobs: int) -> li
     seeds = range(num_seeds)
     if jobs == 1:
         return list(progress(_run_seed(name, seed, unfinished) for seed in seeds))
-    spawn = multiprocessing.get_context("spawn")  # a forked torch may hang
-    with ProcessPoolExecutor(jobs, mp_context=spawn) as pool:
+    with workers(jobs) as pool:
         return list(
             progress(pool.map(_run_seed, [name] * num_seeds, seeds, [unfinished] * num_seeds))
         )
@@ -113,6 +110,7 @@ def record(name: str, num_seeds: int, folder: Path, *, jobs: int = 1) -> Path:
     argument ``weights`` go to ``NAME.safetensors`` in half precision, for a chapter to go on from.
     The files are written when all seeds are done; a run that fails leaves the old ones alone. The
     seeds that it did finish are kept beside them, and the next run of the same code takes them up.
+    The provenance comes last and names the checksums of the others: files of two runs do not load.
 
     Args:
         name: one of :func:`available`.
@@ -122,16 +120,46 @@ def record(name: str, num_seeds: int, folder: Path, *, jobs: int = 1) -> Path:
 
     Returns:
         The path of the table.
+
+    Raises:
+        OSError: before the first seed, if the files cannot be written.
+        RuntimeError: if another recording of that name to that folder is under way.
     """
     check_count("num_seeds", num_seeds)
     check_count("jobs", jobs)
     experiment = _experiment(name)
-    parameters = inspect.signature(experiment.run).parameters
+    for ending in ENDINGS:
+        check_writable(folder / f"{name}{ending}", ROOM)
     unfinished = Unfinished(folder, experiment)  # now: the code may be edited while it runs
-    runs = _run_all(name, num_seeds, unfinished, jobs)
-    pictures = runs[0].pictures
-    seconds = [run.seconds for run in runs]
+    with unfinished.alone():
+        runs = _run_all(name, num_seeds, unfinished, jobs)
+        contents = _contents(experiment, name, runs)
+        for ending, content in contents.items():
+            write_atomically(folder / f"{name}{ending}", content)
+        for ending in set(ENDINGS) - set(contents):  # of an older run that kept more
+            (folder / f"{name}{ending}").unlink(missing_ok=True)
+        unfinished.clear()
+    return folder / f"{name}.csv"
+
+
+def _contents(experiment: ModuleType, name: str, runs: list[SeedRun]) -> dict[str, bytes]:
+    """The files of a record by their endings, the provenance last."""
+    num_seeds = len(runs)
     table = pd.concat([run.rows for run in runs], ignore_index=True)
+    text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    contents = {".csv": text.encode()}
+    if runs[0].pictures:
+        arrays: dict[str, Any] = {
+            key: (images.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+            for key, images in runs[0].pictures.items()
+        }
+        numpy.savez_compressed(file := io.BytesIO(), **arrays)
+        contents[".npz"] = file.getvalue()
+    if runs[0].weights:
+        contents[".safetensors"] = save_tensors(
+            {key: value.contiguous() for key, value in runs[0].weights.items()}
+        )
+    parameters = inspect.signature(experiment.run).parameters
     defaults = {
         parameter.name: parameter.default
         for parameter in parameters.values()
@@ -144,7 +172,7 @@ def record(name: str, num_seeds: int, folder: Path, *, jobs: int = 1) -> Path:
         "seeds": num_seeds,
         "rows": len(table),
         "settings": defaults,
-        "seconds_per_seed": seconds,
+        "seconds_per_seed": [run.seconds for run in runs],
         "finished": datetime.now(UTC).strftime("%Y-%m-%d"),
         "versions": {
             "python": platform.python_version(),
@@ -153,19 +181,9 @@ def record(name: str, num_seeds: int, folder: Path, *, jobs: int = 1) -> Path:
             "vaebook": vaebook.__version__,
         },
         "machine": f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads",
+        "sha256": {
+            f"{name}{ending}": hashlib.sha256(content).hexdigest()
+            for ending, content in contents.items()
+        },
     }
-    target = folder / f"{name}.csv"
-    write_atomically(target, lambda path: table.to_csv(path, index=False, float_format="%.6g"))
-    if pictures:
-        arrays = {
-            key: (images.detach().clamp(0, 1) * 255).round().to(torch.uint8)
-            for key, images in pictures.items()
-        }
-        write_atomically(target.with_suffix(".npz"), lambda path: _write_arrays(path, arrays))
-    if runs[0].weights:
-        content = save_tensors({key: value.contiguous() for key, value in runs[0].weights.items()})
-        write_atomically(target.with_suffix(".safetensors"), lambda path: path.write_bytes(content))
-    text = json.dumps(provenance, indent=2, default=str) + "\n"
-    write_atomically(target.with_suffix(".json"), lambda path: path.write_text(text))
-    unfinished.clear()
-    return target
+    return contents | {".json": (json.dumps(provenance, indent=2, default=str) + "\n").encode()}

@@ -1,5 +1,6 @@
 """Read records, summarise them over seeds, and hold a live run against them."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,25 +36,51 @@ def results_folder() -> Path:
     )
 
 
+def _file(name: str, ending: str, folder: Path | None) -> Path:
+    """A file of a record, which the provenance, where there is one, names with its checksum.
+
+    Raises:
+        FileNotFoundError: if it was never recorded.
+        ValueError: if the file and the provenance are not of one run.
+    """
+    path = (folder or results_folder()) / f"{name}{ending}"
+    provenance = path.with_suffix(".json")
+    command = f"python -m vaebook.experiments {name} --seeds 5"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.name} is not recorded; run {command}.")
+    if path != provenance and provenance.is_file():
+        try:
+            expected = json.loads(provenance.read_bytes())["sha256"][path.name]
+        except (ValueError, KeyError):
+            expected = None
+        if hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+            raise ValueError(
+                f"{path} and {provenance.name} are not of one run: a recording was cut short, or "
+                f"one of them was changed. Run {command}, which takes up the seeds that are done, "
+                "or copy both again from where they came from."
+            )
+    return path
+
+
 def load_recorded(name: str, folder: Path | None = None) -> pd.DataFrame:
     """The table of experiment ``name``, one row per measurement, with a column ``seed``.
 
     Raises:
         FileNotFoundError: if it was never recorded.
+        ValueError: if it is not the table that its provenance was written for.
     """
-    path = (folder or results_folder()) / f"{name}.csv"
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path.name} is not recorded; run python -m vaebook.experiments {name} --seeds 5."
-        )
-    return pd.read_csv(path)
+    return pd.read_csv(_file(name, ".csv", folder))
 
 
 def load_provenance(name: str, folder: Path | None = None) -> dict[str, Any]:
-    """Versions, settings and seconds of a record."""
-    provenance: dict[str, Any] = json.loads(
-        ((folder or results_folder()) / f"{name}.json").read_text()
-    )
+    """Versions, settings and seconds of a record.
+
+    Raises:
+        FileNotFoundError: if it was never recorded.
+        ValueError: if it was written for another table than the one that is there.
+    """
+    _file(name, ".csv", folder)
+    provenance: dict[str, Any] = json.loads(_file(name, ".json", folder).read_bytes())
     return provenance
 
 
@@ -62,13 +89,9 @@ def load_pictures(name: str, folder: Path | None = None) -> dict[str, Tensor]:
 
     Raises:
         FileNotFoundError: if it recorded none.
+        ValueError: if they are not of the run that the provenance tells of.
     """
-    path = (folder or results_folder()) / f"{name}.npz"
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path.name} is not recorded; run python -m vaebook.experiments {name} --seeds 5."
-        )
-    with np.load(path) as stored:
+    with np.load(_file(name, ".npz", folder)) as stored:
         return {key: torch.from_numpy(stored[key]).float() / 255 for key in stored.files}
 
 
@@ -81,14 +104,10 @@ def load_recorded_weights(
 
     Raises:
         FileNotFoundError: if the experiment kept no weights.
-        ValueError: if it kept none under that key, or those of a model of another shape; ``model``
-            is then unchanged.
+        ValueError: if it kept none under that key, or those of a model of another shape, or if
+            they are not of the run that the provenance tells of; ``model`` is then unchanged.
     """
-    path = (folder or results_folder()) / f"{name}.safetensors"
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path.name} is not recorded; run python -m vaebook.experiments {name} --seeds 5."
-        )
+    path = _file(name, ".safetensors", folder)
     stored = load_file(path)
     weights = {
         parameter.removeprefix(f"{key}/"): value.float() if value.is_floating_point() else value

@@ -2,15 +2,20 @@
 
 import hashlib
 import shutil
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pandas as pd
 import torch
+from tqdm import tqdm
 
 import vaebook
-from vaebook.training.files import write_atomically
+from vaebook.training.checkpoint import load_run, save_run
 
 
 def fingerprint(experiment: ModuleType) -> str:
@@ -40,11 +45,35 @@ class Unfinished:
     def _path(self, seed: int) -> Path:
         return self.place / f"{seed}-{self.fingerprint}.pt"
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep every other recording of this name out of the folder, inside the block.
+
+        Raises:
+            RuntimeError: if one is under way.
+        """
+        self.place.mkdir(exist_ok=True)
+        # A lock of sqlite works on every system, and ends with the process that holds it.
+        with closing(sqlite3.connect(self.place / "lock", timeout=0)) as lock:
+            try:
+                lock.execute("BEGIN EXCLUSIVE")
+            except sqlite3.OperationalError as error:
+                raise RuntimeError(
+                    f"{self.place} is in use by another recording ({error}); wait for its end, or "
+                    "give another folder."
+                ) from error
+            yield
+
     def load(self, seed: int) -> dict[str, Any] | None:
         """What :meth:`save` was given for this seed by the same code, or ``None``."""
-        if not self._path(seed).is_file():
+        path = self._path(seed)
+        if not path.is_file():
             return None
-        kept: dict[str, Any] = torch.load(self._path(seed), weights_only=True)
+        try:
+            kept = load_run(path)
+        except ValueError:
+            tqdm.write(f"{path} is damaged: seed {seed} is computed again", file=sys.stderr)
+            return None
         return kept | {"rows": pd.DataFrame(kept["rows"])}
 
     def save(self, seed: int, run: dict[str, Any]) -> None:
@@ -54,7 +83,7 @@ class Unfinished:
             {key: value.item() if hasattr(value, "item") else value for key, value in row.items()}
             for row in run["rows"].to_dict("records")
         ]
-        write_atomically(self._path(seed), lambda path: torch.save(run | {"rows": rows}, path))
+        save_run(self._path(seed), run | {"rows": rows})
 
     def clear(self) -> None:
         """Forget all seeds: the record is written."""
