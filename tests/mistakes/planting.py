@@ -9,7 +9,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 # What the tests and the chapters need; the working tree itself is never touched.
-COPIED = ("vaebook", "tests", "book", "benchmarks", "README.md", "pyproject.toml")
+COPIED = (
+    *("vaebook", "tests", "book", "benchmarks", "tools"),
+    *("README.md", "pyproject.toml", "_toc.yml", "_config.yml"),
+)
 
 
 @dataclass(frozen=True)
