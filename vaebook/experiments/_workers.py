@@ -26,8 +26,8 @@ def _begin() -> None:
 def workers(jobs: int) -> Iterator[ProcessPoolExecutor]:
     """As many processes as ``jobs``, for the length of the block.
 
-    If it fails, what is under way is still finished, and the rest is dropped. On Ctrl-C, also while
-    it is waited for, they end at once.
+    If it fails, what is under way or next in their queue is still finished, and the rest dropped.
+    On Ctrl-C, also while that is waited for, they end at once.
     """
     others = multiprocessing.active_children()
     spawn = multiprocessing.get_context("spawn")  # a forked torch may hang
@@ -39,7 +39,9 @@ def workers(jobs: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(cancel_futures=True)
         raise
     finally:
-        for worker in multiprocessing.active_children():
-            if worker not in others:
-                worker.terminate()
-        pool.shutdown()
+        pool.shutdown(wait=False, cancel_futures=True)
+        left = [child for child in multiprocessing.active_children() if child not in others]
+        for worker in left:
+            worker.terminate()
+        for worker in left:
+            worker.join()
