@@ -74,6 +74,7 @@ class SampledVAE(VAE):
     """A VAE with its rate taken from the samples: only densities, no closed form."""
 
     def rate(self, posterior: Distribution, codes: Float[Tensor, "s n d"]) -> Float[Tensor, " n"]:
+        """log q(z | x) − log p(z) in nats, averaged over the samples."""
         return (posterior.log_prob(codes) - self.prior.log_prob(codes)).mean(0)
 
 
