@@ -118,10 +118,12 @@ class ConditionalVAE(LatentVariableModel):
             low, high = given.detach().aminmax()
             most = self.condition_dim - 1 if is_label else 1
             if not (low >= 0 and high <= most):  # a NaN makes it false
-                what = "labels" if is_label else "numbers"
+                what, cure = "numbers", "Scale what is measured to [0, 1]."
+                if is_label:
+                    what, cure = "labels", "Count them from 0; pandas.factorize does."
                 raise ValueError(
                     f"conditions lie in [{low.item():.3g}, {high.item():.3g}]; expected {what} "
-                    f"from 0 to {most}. Scale what is measured to [0, 1]."
+                    f"from 0 to {most}. {cure}"
                 )
         given = given.to(self.device)
         if is_label:  # as comparisons: F.one_hot looks at the values
