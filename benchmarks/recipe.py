@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import OneCycleLR
 
@@ -30,6 +31,7 @@ class Recipe:
         batch_size: pictures in a step.
         max_lr: to which the rate rises.
         rise: share of the steps in which it rises.
+        beta2: decay of Adam's mean square of the gradient; a short run wants a short memory.
         num_epochs: the least that is tried.
         most_epochs: the most that is tried.
     """
@@ -37,6 +39,7 @@ class Recipe:
     batch_size: int
     max_lr: float
     rise: float
+    beta2: float
     num_epochs: int
     most_epochs: int
 
@@ -50,14 +53,18 @@ class Recipe:
             pct_start=self.rise,
             cycle_momentum=False,
         )
-        return by_fit(task, batch_size=self.batch_size, lr=self.max_lr, scheduler=cycle)
+        adam = partial(torch.optim.Adam, lr=self.max_lr, betas=(0.9, self.beta2), fused=True)
+        return by_fit(task, batch_size=self.batch_size, optimizer=adam, scheduler=cycle)
 
     def __str__(self) -> str:
-        return f"batch {self.batch_size}, one cycle up to lr {self.max_lr:g}"
+        return f"batch {self.batch_size}, one cycle up to lr {self.max_lr:g}, β₂ {self.beta2:g}"
 
 
-# The best of those tried (benchmarks/recipe.py is where to try others).
-BEST = Recipe(batch_size=256, max_lr=4e-3, rise=0.3, num_epochs=3, most_epochs=10)
+# The best of 20 that were tried on seed 0, with batches of 128 to 512 and rates of 0.002 to 0.04.
+# In three epochs β₂ = 0.999 ends 0.06 to 2 nats above pythae's recipe, 0.95 ends 0.1 below it.
+BEST = Recipe(
+    batch_size=256, max_lr=0.015, rise=0.15, beta2=0.95, num_epochs=3, most_epochs=RIVAL_EPOCHS
+)
 
 
 def reach(

@@ -173,7 +173,7 @@ def test_multiplications_are_counted_by_hand() -> None:
 
 
 def test_the_recipe_is_trained_for_as_long_as_it_needs(pixels: np.ndarray) -> None:
-    cycle = recipe.Recipe(128, 1e-3, 0.3, num_epochs=2, most_epochs=4)
+    cycle = recipe.Recipe(128, 1e-3, 0.3, 0.95, num_epochs=2, most_epochs=4)
     losses = {2: 5.0, 3: 4.0, 4: 3.0}
     seen: list[int] = []
 
@@ -190,12 +190,13 @@ def test_the_recipe_is_trained_for_as_long_as_it_needs(pixels: np.ndarray) -> No
 def test_the_recipe_s_rate_rises_and_falls_over_the_whole_run(
     pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cycle = recipe.Recipe(64, 4e-3, 0.3, num_epochs=1, most_epochs=1)
+    cycle = recipe.Recipe(64, 4e-3, 0.3, 0.95, num_epochs=1, most_epochs=1)
     given = {}
     monkeypatch.setattr(recipe, "by_fit", lambda task, **settings: given.update(settings))
     cycle.train(Task(pixels, 4, 0))
     assert given["batch_size"] == 64
-    optimizer = torch.optim.Adam([torch.zeros(1)], lr=given["lr"])
+    optimizer = given["optimizer"]([torch.zeros(1)])
+    assert optimizer.param_groups[0]["betas"] == (0.9, 0.95)
     schedule = given["scheduler"](optimizer)
     rates = []
     for _ in range(4 * 5):  # 300 images in batches of 64
@@ -210,11 +211,11 @@ def test_the_recipe_s_rate_rises_and_falls_over_the_whole_run(
 def test_the_recipe_s_report_names_who_stands_in_for_pythae(
     pixels: np.ndarray, test_images: torch.Tensor, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cycle = recipe.Recipe(64, 4e-3, 0.3, num_epochs=2, most_epochs=2)
+    cycle = recipe.Recipe(64, 4e-3, 0.3, 0.95, num_epochs=2, most_epochs=2)
     recipe.time_to_target(None, pixels, test_images, num_rounds=1, recipe=cycle, rival_epochs=1)
     printed = capsys.readouterr().out
     assert "fit, for pythae is not installed: batch 128, lr 0.001, 1 epochs" in printed
-    assert "ours: batch 64, one cycle up to lr 0.004" in printed
+    assert "ours: batch 64, one cycle up to lr 0.004, β₂ 0.95" in printed
     assert "times as fast, aim 5, of which 1.00 (1.00 to 1.00) by the loop" in printed
 
 
