@@ -154,7 +154,8 @@ def draw(cost: Cost, file: Path) -> None:
     right.plot(*points(cost.code_size), "o-", color=colour)
     right.set(xlabel="numbers in a code", title="Longer codes")
     for axes in (left, middle, right):
-        axes.set(xscale="log", ylabel="time of an example in a pass (µs)", ylim=(0, None))
+        axes.set(xscale="log", ylabel="time of an example in a pass (µs)")
+        axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file)
     plt.close(figure)
