@@ -187,6 +187,48 @@ def test_ctrl_c_at_any_moment(tmp_path: Path) -> None:
     assert not others.is_alive(), "nobody waits for a run that is over"
 
 
+@pytest.mark.parametrize("ending", ["by itself", "by Ctrl-C", "by an error"])
+def test_an_impatient_ctrl_c_waits_until_the_best_weights_are_back(ending: str) -> None:
+    class Impatient(KeepBest):
+        def after_training(self, step: Step) -> None:
+            signal.raise_signal(signal.SIGINT)
+            super().after_training(step)
+
+    class Ends(Callback):
+        def after_epoch(self, step: Step, row: Mapping[str, float]) -> None:
+            if ending != "by itself" and step.step == 4:
+                raise KeyboardInterrupt if ending == "by Ctrl-C" else RuntimeError("it ends")
+
+    model = Drift()
+    settings = {"num_epochs": 5, "lr": 1.0, "validation": rows(2)}
+    with pytest.raises(RuntimeError if ending == "by an error" else KeyboardInterrupt) as caught:
+        fit(model, rows(4), callbacks=[Impatient(), WarmUp(4), Ends()], **settings)  # type: ignore[arg-type]
+    assert model.beta == 4.0
+    assert not model.training
+    assert model.p.item() == pytest.approx(-2, abs=1e-5)
+    assert len(caught.value.history) == (5 if ending == "by itself" else 4)  # type: ignore[attr-defined]
+
+
+def test_a_second_one_ends_what_hangs() -> None:
+    class Hangs(Callback):
+        def after_training(self, step: Step) -> None:
+            signal.raise_signal(signal.SIGINT)
+            calls.append("waited")
+            signal.raise_signal(signal.SIGINT)
+            calls.append("never here")
+
+    calls: list[str] = []
+    before = signal.getsignal(signal.SIGINT)
+    model = Drift()
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, rows(4), num_epochs=2, callbacks=[Hangs(), WarmUp(1), Log(calls)])
+    assert "waited" in calls
+    assert "never here" not in calls
+    assert calls[-1] == "after_training", "the others have their end"
+    assert model.beta == 4.0
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 def test_a_loss_that_is_no_number_too() -> None:
     class Breaks(Drift):
         def loss(self, batch: Tensor) -> Tensor:

@@ -125,3 +125,38 @@ def test_bad_settings_are_refused():
             num_epochs=1,
             callbacks=[WeightAverage("critic")],
         )
+
+
+class Normalised(nn.Module):
+    """A part with running statistics; its gradient is no number from a step on."""
+
+    def __init__(self, breaks_at: int = 99) -> None:
+        super().__init__()
+        self.part = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 3))
+        self.breaks_at, self._steps = breaks_at, 0
+
+    def loss(self, rows):
+        self._steps += 1
+        restored = self.part(rows)
+        losses = (restored - rows).square().sum(1)
+        if self._steps == self.breaks_at:
+            losses = losses + (0 * restored.sum(1)).sqrt()
+        return losses
+
+
+def test_statistics_of_normalisation_are_those_of_training():
+    torch.manual_seed(0)
+    model, rows = Normalised(), 5 + torch.rand(32, 3)
+    fit(model, rows, num_epochs=10, batch_size=8, callbacks=[WeightAverage("part")])
+    assert int(model.part[0].num_batches_tracked) == 40
+    assert (model.part[0].running_mean > 5).all()
+
+
+@pytest.mark.parametrize("breaks_at", [3, 4])
+def test_weights_that_are_no_numbers_do_not_join_the_average(breaks_at):
+    """In the middle of an epoch, where the next step would take them in, and at its end."""
+    torch.manual_seed(0)
+    model, rows = Normalised(breaks_at), torch.rand(32, 3)
+    with pytest.raises(ValueError, match="NaN or infinit"):
+        fit(model, rows, num_epochs=2, batch_size=8, callbacks=[WeightAverage("part")])
+    assert all(value.isfinite().all() for value in model.state_dict().values())

@@ -105,8 +105,8 @@ class Run:
         """
         ended_by: BaseException | None = None
         with self.noise:
-            self.model.train()
             try:
+                self.model.train()
                 self._start_callbacks()
                 if resume and self.checkpoint is not None and self.checkpoint.is_file():
                     self.load_state_dict(load_run(self.checkpoint, RUN_KEYS))
@@ -124,9 +124,22 @@ class Run:
                     )
                 raise
             finally:
+                self._end(ended_by)
+
+    def _end(self, ended_by: BaseException | None) -> None:
+        """Evaluation mode, and the callbacks' end. One Ctrl-C waits for it, so that it is whole."""
+        try:
+            with interrupts_wait(at_most=1):
                 self._pass = None  # and with it the processes of a loader
                 self.model.eval()
                 self._end_callbacks(ended_by)
+        except KeyboardInterrupt as late:
+            if ended_by is None:
+                late.history = self.history  # type: ignore[attr-defined]
+            elif late is not ended_by:
+                ended_by.add_note("Ctrl-C came once more while the callbacks had their end.")
+                return
+            raise
 
     @property
     def finished(self) -> bool:

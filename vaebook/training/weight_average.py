@@ -49,8 +49,13 @@ class WeightAverage(Callback):
         assert self._average is not None
         followed = self._followed(step.model)
         decay = min(self.decay, (1 + step.step) / (10 + step.step))
+        finite = torch.stack([value.isfinite().all() for value in followed.parameters()]).all()
         for mean, value in zip(self._average.parameters(), followed.parameters(), strict=True):
-            mean.lerp_(value, 1 - decay)
+            # weights that are no numbers would stay in the average for good
+            mean.copy_(torch.where(finite, mean.lerp(value, 1 - decay), mean))
+        # counts and statistics of normalisation layers belong to the latest weights
+        for kept, value in zip(self._average.buffers(), followed.buffers(), strict=True):
+            kept.copy_(torch.where(finite, value, kept))
 
     def _followed(self, model: nn.Module) -> nn.Module:
         try:
