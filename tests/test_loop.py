@@ -1,7 +1,7 @@
 """Every setting of fit against a loop written out, and what a failing step says."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import numpy as np
@@ -130,6 +130,25 @@ def test_a_plateau_lowers_the_rate_by_the_validation_loss() -> None:
         scheduler=partial(ReduceLROnPlateau, factor=0.1, patience=0),
     )  # fmt: skip
     assert rates == pytest.approx([-1, -2, -3, -4]), "without one, by the training loss"
+
+
+def test_gradients_of_what_an_optimizer_leaves_out_do_not_add_up() -> None:
+    """They would grow with every step, and with them the length that max_grad_norm cuts to."""
+
+    def half(parameters: Iterable[nn.Parameter]) -> Optimizer:
+        return SGD(list(parameters)[2:], lr=0.1)
+
+    model = built(Exact)
+    settings = {"optimizer": half, "max_grad_norm": 0.5, "batch_size": NUM, "seed": SEED}
+    fit(model, rows(NUM), num_epochs=EPOCHS, **settings)  # type: ignore[arg-type]
+    expected = built(Exact)
+    optimizer = SGD(list(expected.parameters())[2:], lr=0.1)
+    for _ in range(EPOCHS):
+        expected.zero_grad()
+        expected.loss(rows(NUM)).mean().backward()
+        clip_grad_norm_(expected.parameters(), 0.5)
+        optimizer.step()
+    torch.testing.assert_close(weights(model), weights(expected))
 
 
 @pytest.mark.parametrize("max_norm", [0.05, 1e9])

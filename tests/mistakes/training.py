@@ -30,8 +30,8 @@ STEPS = (
         "gradients-not-zeroed",
         "Forget zero_grad: each step adds up all gradients so far.",
         FIT,
-        "        optimizer.zero_grad()\n",
-        "",
+        "            parameter.grad = None\n",
+        "            pass\n",
         ("tests/test_fit.py::test_it_is_the_loop_that_everybody_writes",),
     ),
     Mistake(

@@ -252,10 +252,12 @@ def train_step(
         loss = losses.to(torch.promote_types(losses.dtype, torch.float32)).mean()
         if loss.device.type == "cpu" and not math.isfinite(loss.detach()):
             return [*means, loss.detach()]
-        optimizer.zero_grad()
-        loss.backward(inputs=player.trained)
+        trained = player.trained
+        for parameter in trained:  # also what the optimiser leaves out
+            parameter.grad = None
+        loss.backward(inputs=trained)
         if max_grad_norm is not None:
-            clip_grad_norm_(player.trained, max_grad_norm)
+            clip_grad_norm_(trained, max_grad_norm)
         optimizer.step()
         means.append(loss.detach())
     return means
