@@ -314,3 +314,13 @@ def test_heavy_tails_need_no_special_case() -> None:
     with seeded(0):
         found = monte_carlo_kl(standard_normal(1), prior, 20_000)
     assert abs(float(found.estimate) - truth) < 4 * float(found.standard_error)
+
+
+def test_one_number_is_not_compared_with_three() -> None:
+    """Samples of one number would be broadcast over the densities of three."""
+    one = Independent(Normal(torch.zeros(1), torch.ones(1)), 1)
+    three = Independent(Normal(torch.zeros(3), torch.ones(3)), 1)
+    for q, p in ((one, three), (three, one)):
+        for divergence in (kl, lambda q, p: monte_carlo_kl(q, p, 10)):
+            with pytest.raises(ValueError, match="expected the same for both"):
+                divergence(q, p)

@@ -58,3 +58,22 @@ def test_an_answer_for_each_image() -> None:
     network = ClassClassifier((1, 8, 8), 2)
     with pytest.raises(ValueError, match="one row for each example"):
         fit(network, (torch.rand(3, 1, 8, 8), torch.zeros(2).long()), num_epochs=1)
+
+
+@pytest.mark.parametrize("shape", [(4, 1), (1, 3), (3,), (4,), (4, 1, 3)])
+def test_no_answer_is_broadcast(shape: tuple[int, ...]) -> None:
+    images = torch.rand(4, 1, 8, 8)
+    regressor = FactorRegressor((1, 8, 8), torch.zeros(3), torch.ones(3))
+    with pytest.raises(ValueError, match=r"answers have shape .* expected \(4, 3\)"):
+        regressor.loss(images, torch.rand(shape))
+    classifier = ClassClassifier((1, 8, 8), 3)
+    with pytest.raises(ValueError, match=r"answers are torch\.float32"):
+        classifier.loss(images, torch.rand(shape))
+    if shape != (4,):
+        with pytest.raises(ValueError, match=r"expected whole numbers \(torch.long\) \[4\]"):
+            classifier.loss(images, torch.zeros(shape).long())
+
+
+def test_channels_come_first() -> None:
+    with pytest.raises(ValueError, match="with the channels at the end"):
+        ClassClassifier((8, 8, 3), 3)

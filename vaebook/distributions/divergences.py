@@ -139,11 +139,7 @@ def kl(q: Distribution, p: Distribution) -> Tensor:
         ValueError: if no closed form is registered for the two families, or they are over events
             of different shapes.
     """
-    if q.event_shape != p.event_shape:
-        raise ValueError(
-            f"the first distribution is over events of shape {tuple(q.event_shape)}, the second "
-            f"over {tuple(p.event_shape)}; expected the same for both."
-        )
+    _check_events(q, p)
     try:
         return kl_divergence(q, p)
     except NotImplementedError:
@@ -151,6 +147,14 @@ def kl(q: Distribution, p: Distribution) -> Tensor:
             f"no closed-form KL from {type(q).__name__} to {type(p).__name__} is registered. "
             "Use monte_carlo_kl, or register one with torch.distributions.register_kl."
         ) from None
+
+
+def _check_events(q: Distribution, p: Distribution) -> None:
+    if q.event_shape != p.event_shape:
+        raise ValueError(
+            f"the first distribution is over events of shape {tuple(q.event_shape)}, the second "
+            f"over {tuple(p.event_shape)}; expected the same for both."
+        )
 
 
 class MonteCarlo(NamedTuple):
@@ -172,9 +176,10 @@ def monte_carlo_kl(q: Distribution, p: Distribution, num_samples: int) -> MonteC
         num_samples: how many samples, at least 2.
 
     Raises:
-        ValueError: if ``num_samples`` is below 2.
+        ValueError: if ``num_samples`` is below 2, or the two are over events of different shapes.
     """
     check_count("num_samples", num_samples, minimum=2)
+    _check_events(q, p)
     z = q.rsample((num_samples,)) if q.has_rsample else q.sample((num_samples,))
     log_ratio = q.log_prob(z) - p.log_prob(z)
     return MonteCarlo(log_ratio.mean(0), log_ratio.std(0) / num_samples**0.5)

@@ -3,13 +3,14 @@
 from abc import ABC, abstractmethod
 from itertools import pairwise
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from vaebook._checks import check_count, check_images
 from vaebook._configuration import Configured
-from vaebook.models.latent_variable import ImageShape
+from vaebook.models.latent_variable import ImageShape, as_image_shape
 
 
 class FeatureNetwork(Configured, nn.Module, ABC):
@@ -37,9 +38,9 @@ class FeatureNetwork(Configured, nn.Module, ABC):
         super().__init__()
         check_count("num_outputs", num_outputs)
         check_count("num_features", num_features)
-        self.image_shape: ImageShape = image_shape
+        self.image_shape: ImageShape = as_image_shape(image_shape)
         self.background = background
-        channels, height, width = image_shape
+        channels, height, width = self.image_shape
         layers: list[nn.Module] = []
         for fan_in, fan_out in pairwise((channels, 16, 32, 64)):
             layers += [nn.Conv2d(fan_in, fan_out, 3, stride=2, padding=1), nn.SiLU()]
@@ -96,8 +97,14 @@ class FactorRegressor(FeatureNetwork):
         self, images: Float[Tensor, "n c h w"], answers: Float[Tensor, "n f"]
     ) -> Float[Tensor, " n"]:
         """Mean squared error of the factors scaled to [−1, 1], of each image."""
+        found = self(images)
+        if answers.shape != found.shape:
+            raise ValueError(
+                f"answers have shape {tuple(answers.shape)}; expected {tuple(found.shape)}, a row "
+                "of factors for each image."
+            )
         targets = 2 * (answers - self.low) / (self.high - self.low) - 1
-        return (self(images) - targets).square().mean(1)
+        return (found - targets).square().mean(1)
 
 
 class ClassClassifier(FeatureNetwork):
@@ -107,4 +114,9 @@ class ClassClassifier(FeatureNetwork):
         self, images: Float[Tensor, "n c h w"], answers: Int[Tensor, " n"]
     ) -> Float[Tensor, " n"]:
         """−log of the probability that the network gives the right class, of each image."""
+        if answers.shape != (len(images),) or answers.dtype != torch.long:
+            raise ValueError(
+                f"answers are {answers.dtype} {tuple(answers.shape)}; expected whole numbers "
+                f"(torch.long) [{len(images)}], the class of each image."
+            )
         return F.cross_entropy(self(images), answers, reduction="none")
