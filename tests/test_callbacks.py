@@ -11,7 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from tests.small_models import Denoiser, Recorder, built, numbered, rows, weights
+from vaebook.metrics import evaluate_elbo
+from vaebook.models import MLP, VAE, VQVAE
 from vaebook.training import Callback, KeepBest, Step, WarmUp, WeightAverage, fit
+from vaebook.training.fit import mean_loss
 
 HOOKS = ("before_training", "before_step", "after_epoch", "after_training")
 
@@ -410,6 +413,33 @@ def test_callbacks_say_what_they_miss(make: Callable[[], Callback], message: str
         fit(Recorder(), numbered(4), num_epochs=2, callbacks=[make()])
 
 
+@pytest.mark.parametrize("hook", ["before_training", "before_step", "after_epoch"])
+def test_a_callback_that_looks_at_the_model_does_not_end_its_training(hook: str) -> None:
+    """W9: whoever calls model.eval() to show pictures, and forgets, still trains."""
+
+    class Looks(Callback):
+        def __init__(self, part: str) -> None:
+            self.part = part
+
+        def look(self, step: Step, row: object = None) -> None:
+            step.model.get_submodule(self.part).eval()
+
+    class Modes(Recorder):
+        def loss(self, batch: Tensor) -> Tensor:
+            modes.append((self.training, self.layer.training))
+            return super().loss(batch)
+
+    for part in ("", "layer"):
+        modes: list[tuple[bool, bool]] = []
+        model = Modes()
+        model.layer = nn.Dropout()
+        setattr(Looks, hook, Looks.look)
+        fit(model, numbered(4), num_epochs=3, batch_size=2, callbacks=[Looks(part)])
+        assert all(whole for whole, _ in modes)
+        assert modes[-1] == (True, part == "")
+        assert not model.training
+
+
 # --- threads ------------------------------------------------------------------------------------
 
 
@@ -434,3 +464,38 @@ def test_two_threads_train_as_one_after_the_other() -> None:
     for seed in range(4):
         assert torch.equal(weights(together[seed]), alone[seed]), seed
     assert torch.equal(torch.get_rng_state(), before)
+
+
+SMALL = (1, 2, 2)
+BESIDE: dict[str, Callable[[VAE], object]] = {
+    "samples of a seed": lambda other: other.sample(2, seed=1),
+    "samples": lambda other: other.sample(2),
+    "a model": lambda other: VAE(SMALL, 2, network=MLP((4,))),
+    "words": lambda other: VQVAE(SMALL, 2, 4, network=MLP((4,))).sample(2),
+    "a loss": lambda other: mean_loss(other, torch.ones(2, *SMALL)),
+    "an ELBO": lambda other: evaluate_elbo(other, torch.ones(2, *SMALL)),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_what_another_thread_draws_does_not_change_a_run(name: str) -> None:
+    other = VAE(SMALL, 2, network=MLP((4,))).eval()
+
+    def run() -> Tensor:
+        model = built(Denoiser)
+        fit(model, rows(60), num_epochs=3, batch_size=4, callbacks=[Log([]), begun])
+        return weights(model)
+
+    class Begun(Callback):
+        def before_step(self, step: Step) -> None:
+            running.set()
+
+    running, begun = threading.Event(), Begun()
+    alone, found = run(), []
+    running.clear()
+    thread = threading.Thread(target=lambda: found.append(run()))
+    thread.start()
+    running.wait(20)
+    while thread.is_alive():
+        BESIDE[name](other)
+    assert torch.equal(found[0], alone)

@@ -57,6 +57,17 @@ def correlated(value: float) -> Distribution:
     return MultivariateNormal(torch.zeros(20), matrix)
 
 
+def scaled(factor: float) -> Callable[[Tensor], Tensor]:
+    return lambda x: factor * x
+
+
+def scaled_by_default(factor: float) -> Callable[[Tensor], Tensor]:
+    def scale(x: Tensor, by: float = factor) -> Tensor:
+        return by * x
+
+    return scale
+
+
 PAIRS: list[tuple[Callable[[], nn.Module], Callable[[], nn.Module], str]] = [
     (lambda: VAE(SHAPE, 2), lambda: VAE(SHAPE, 2, beta=4.0), "beta 1.0 then, 4.0 now"),
     (lambda: VAE(SHAPE, 2), lambda: VAE(SHAPE, 2, free_bits=0.1), "free_bits 0.0 then, 0.1 now"),
@@ -79,6 +90,12 @@ PAIRS: list[tuple[Callable[[], nn.Module], Callable[[], nn.Module], str]] = [
     (lambda: Net(act=F.elu), lambda: Net(act=F.gelu), "act '.*elu' then, '.*gelu' now"),
     (lambda: Net(act=lambda x: x + 1), lambda: Net(act=lambda x: x + 2), "act "),
     (lambda: Net(act=lambda x: x.exp()), lambda: Net(act=lambda x: x.sin()), "exp.* then, .*sin"),
+    (lambda: Net(act=scaled(2.0)), lambda: Net(act=scaled(3.0)), "act .*2.0.* then, .*3.0.* now"),
+    (
+        lambda: Net(act=scaled_by_default(2.0)),
+        lambda: Net(act=scaled_by_default(3.0)),
+        "act .*2.0.* then, .*3.0.* now",
+    ),
     (
         lambda: Net(act=functools.partial(F.leaky_relu, negative_slope=0.1)),
         lambda: Net(act=functools.partial(F.leaky_relu, negative_slope=0.2)),

@@ -198,6 +198,16 @@ def test_mean_loss_puts_the_mode_back_even_after_an_error() -> None:
     assert model.training
 
 
+def test_a_part_that_rests_goes_on_resting() -> None:
+    """W9: the mode is put back part by part."""
+    model = small_vae().train()
+    model.encoder.eval()
+    mean_loss(model, images())
+    assert model.training
+    assert model.decoder.training
+    assert not model.encoder.training
+
+
 def test_training_leaves_the_images_alone() -> None:
     data = images()
     fit(small_vae(), data, num_epochs=1)

@@ -14,12 +14,20 @@ from torch import Tensor, nn
 from torch.distributions import Independent, Laplace
 from torch.optim import SGD, AdamW
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR, ReduceLROnPlateau
-from torch.utils.data import DataLoader, Subset, TensorDataset
+from torch.utils.data import (
+    ConcatDataset,
+    DataLoader,
+    Dataset,
+    Subset,
+    SubsetRandomSampler,
+    TensorDataset,
+    WeightedRandomSampler,
+)
 
 from tests.properties import uniform
 from tests.small_models import Denoiser, Duel, Flow, Items, built, rows, weights
 from vaebook.distributions import GaussianLikelihood
-from vaebook.models import MLP, VAE
+from vaebook.models import MLP, VAE, VQVAE
 from vaebook.training import Callback, History, KeepBest, Step, WarmUp, WeightAverage, fit, seeded
 from vaebook.training.checkpoint import load_run
 from vaebook.training.state import RUN_KEYS
@@ -232,6 +240,49 @@ def test_a_gradient_that_is_no_number_is_never_written(tmp_path: Path, every: in
     assert torch.isfinite(state["model"]["depth"])
 
 
+class Carries(nn.Module):
+    """What a run carries beside its parameters goes wrong at a step, and no loss tells."""
+
+    def __init__(self, what: str, at: int) -> None:
+        super().__init__()
+        self.part = nn.Linear(3, 3)
+        self.register_buffer("mask", torch.tensor([0.0, float("-inf")]))
+        self.register_buffer("unset", torch.full((), float("nan")))
+        self.register_buffer("mean", torch.zeros(3))
+        self._what, self._at, self._steps = what, at, 0
+
+    def loss(self, batch: Tensor) -> Tensor:
+        self._steps += 1
+        output = self.part(batch).sum(1)
+        if self._steps == self._at and self._what == "buffer":
+            self.mean.fill_(float("nan"))
+        if self._steps == self._at and self._what == "gradient":
+            return 1e25 * (output - output.detach())
+        return output
+
+
+@pytest.mark.parametrize("every", [None, 2])
+@pytest.mark.parametrize(
+    ("what", "named"),
+    [
+        ("buffer", "the buffer mean became"),
+        ("gradient", "the optimiser's exp_avg_sq of part.weight became"),
+    ],
+)
+def test_buffers_and_the_optimisers_memory_too(
+    tmp_path: Path, what: str, named: str, every: int | None
+) -> None:
+    """Adam's second moment overflows at a gradient of 1e20, and the weight would never move."""
+    path = tmp_path / "run.pt"
+    settings = {"num_epochs": 2, "batch_size": 5, "checkpoint": path, "checkpoint_every": every}
+    with pytest.raises(ValueError, match=named):
+        fit(Carries(what, 8), rows(), **settings)  # type: ignore[arg-type]
+    state = load_run(path, RUN_KEYS)
+    assert state["position"]["step"] == (4 if every is None else 6)
+    assert torch.isfinite(state["model"]["mean"]).all()
+    fit(Carries(what, 99), rows(), **settings)  # type: ignore[arg-type]
+
+
 # --- what differs is refused (W5) ---------------------------------------------------------------
 
 SHAPE = (1, 4, 4)
@@ -241,8 +292,12 @@ BASE: dict[str, object] = {"batch_size": 16, "optimizer": partial(AdamW, lr=1e-3
 
 def vae(**settings: object) -> VAE:
     options = {"network": MLP((8,)), "likelihood": GaussianLikelihood(0.1)} | settings
+    frozen = options.pop("frozen", None)
     with seeded(0):
-        return VAE(SHAPE, 2, **options)  # type: ignore[arg-type]
+        model = VAE(SHAPE, 2, **options)  # type: ignore[arg-type]
+    if frozen is not None:
+        model.get_submodule(str(frozen)).requires_grad_(False)
+    return model
 
 
 def laplace(scale: float = 1.0) -> Independent:
@@ -252,6 +307,35 @@ def laplace(scale: float = 1.0) -> Independent:
 class Weighs(Callback):
     def __init__(self, weight: float = 1.0) -> None:
         self.weight = weight
+
+
+class Milestones(Callback):
+    def __init__(self, epochs: list[int], weight: Callable[[float], float] = float) -> None:
+        self.epochs, self.weight = epochs, weight
+
+
+class Changed(Dataset[Tensor]):
+    """Images in a dictionary, behind a function and a number."""
+
+    def __init__(self, images: Tensor, factor: float = 1.0, change: Callable = torch.clone) -> None:
+        self.held = {"images": images}
+        self.factor, self.change = factor, change
+        self._num_read = 0  # a private count is no setting
+
+    def __len__(self) -> int:
+        return len(self.held["images"])
+
+    def __getitem__(self, index: int) -> Tensor:
+        self._num_read += 1
+        return self.factor * self.change(self.held["images"][index])
+
+
+def times(factor: float) -> Callable[[Tensor], Tensor]:
+    return lambda images: factor * images
+
+
+def loader(**settings: object) -> dict[str, object]:
+    return {"data": DataLoader(TensorDataset(IMAGES), 16, **settings)}  # type: ignore[arg-type]
 
 
 def cosine(steps: int) -> dict[str, object]:
@@ -302,6 +386,62 @@ OTHER: dict[str, tuple[dict, dict, str]] = {  # settings then, settings now, wha
         {"data": DataLoader(Subset(TensorDataset(IMAGES), range(20)), 16)},
         {"data": DataLoader(Subset(TensorDataset(IMAGES), range(20, 40)), 16)},
         "data.indices",
+    ),
+    "order of a loader": (loader(), loader(shuffle=True), "sampler.class 'Sequential.*Random"),
+    "weights of a sampler": (
+        loader(sampler=WeightedRandomSampler([1.0] * 50, 50)),
+        loader(sampler=WeightedRandomSampler([1.0] * 49 + [2.0], 50)),
+        "sampler.weights",
+    ),
+    "rows of a sampler": (
+        loader(sampler=SubsetRandomSampler(range(20))),
+        loader(sampler=SubsetRandomSampler(range(20, 40))),
+        "sampler.indices",
+    ),
+    "sampler of batches": (
+        {"data": DataLoader(Changed(IMAGES), batch_sampler=[[0, 1], [2]])},
+        {"data": DataLoader(Changed(IMAGES), batch_sampler=[[0, 2], [1]])},
+        "batch_sampler",
+    ),
+    "collation": (
+        loader(collate_fn=lambda rows: torch.stack([row[0] for row in rows])),
+        loader(collate_fn=lambda rows: 1 - torch.stack([row[0] for row in rows])),
+        "collate_fn",
+    ),
+    "images in a dictionary": (
+        {"data": Changed(IMAGES)},
+        {"data": Changed(1 - IMAGES)},
+        "held.images",
+    ),
+    "number in a dataset": (
+        {"data": Changed(IMAGES)},
+        {"data": Changed(IMAGES, 0.5)},
+        r"data.factor 1.0 then, 0.5 now",
+    ),
+    "function in a dataset": (
+        {"data": Changed(IMAGES, change=times(0.5))},
+        {"data": Changed(IMAGES, change=times(0.7))},
+        "data.change",
+    ),
+    "order of datasets": (
+        {"data": ConcatDataset([Changed(IMAGES[:25]), Changed(IMAGES[25:])])},
+        {"data": ConcatDataset([Changed(IMAGES[25:]), Changed(IMAGES[:25])])},
+        "datasets.0.held.images",
+    ),
+    "list of a callback": (
+        {"callbacks": [Milestones([1, 2])]},
+        {"callbacks": [Milestones([1, 3])]},
+        r"callbacks.0.epochs \(1, 2\) then, \(1, 3\) now",
+    ),
+    "function of a callback": (
+        {"callbacks": [Milestones([1], times(2.0))]},
+        {"callbacks": [Milestones([1], times(3.0))]},
+        "callbacks.0.weight",
+    ),
+    "frozen parameters": (
+        {"model": {}},
+        {"model": {"frozen": "encoder"}},
+        r"frozen \[\] then, \['encoder",
     ),
     "validation": ({"validation": IMAGES}, {"validation": 1 - IMAGES}, "validation.tensor 0"),
     "optimizer": (
@@ -561,3 +701,27 @@ def test_more_than_was_asked_for_is_refused(tmp_path: Path) -> None:
         fit(built(Denoiser), TABLE, num_epochs=1, **settings)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="holds 8 steps, more than num_steps = 7"):
         fit(built(Denoiser), TABLE, num_steps=7, **settings)  # type: ignore[arg-type]
+
+
+def test_an_interrupted_codebook_goes_on_in_the_same_session(tmp_path: Path) -> None:
+    """What it counts within an epoch is part of the run, and no setting of the model."""
+
+    class Ends(Callback):
+        def before_step(self, step: Step) -> None:
+            if step.step == self._at:
+                raise KeyboardInterrupt
+
+        _at = 6
+
+    def fresh() -> VQVAE:
+        with seeded(0):
+            return VQVAE(SHAPE, 2, 8, letter_dim=2, network=MLP((8,)))
+
+    whole = fit(fresh(), IMAGES, num_epochs=3, batch_size=16)["perplexity"]
+    model, ends = fresh(), Ends()
+    settings = {"num_epochs": 3, "batch_size": 16, "checkpoint_every": 1, "callbacks": [ends]}
+    settings["checkpoint"] = tmp_path / "run.pt"
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, IMAGES, **settings)  # type: ignore[arg-type]
+    ends._at = -1
+    assert fit(model, IMAGES, resume=True, **settings)["perplexity"] == whole  # type: ignore[arg-type]

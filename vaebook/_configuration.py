@@ -2,7 +2,12 @@
 
 import functools
 import inspect
+from contextlib import nullcontext
 from typing import Any
+
+from torch import nn
+
+from vaebook._random import unseeded
 
 VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
@@ -26,18 +31,22 @@ def _recording(init: Any) -> Any:
 
     @functools.wraps(init)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 (it takes its place)
-        if "configuration" not in vars(self):  # else this is the __init__ of a base class
+        if "configuration" in vars(self):  # this is the __init__ of a base class
+            init(self, *args, **kwargs)
+            return
+        with unseeded() if isinstance(self, nn.Module) else nullcontext():  # it draws weights
             try:
                 bound = signature.bind(self, *args, **kwargs)
             except TypeError:  # the call itself says so better
                 init(self, *args, **kwargs)
+                return
             bound.apply_defaults()
             vars(self)["configuration"] = {
                 name: list(value) if type(value) is list else value
                 for name, value in list(bound.arguments.items())[1:]
                 if signature.parameters[name].kind not in VARIABLE or value
             }
-        init(self, *args, **kwargs)
+            init(self, *args, **kwargs)
 
     __init__.records = True  # type: ignore[attr-defined]
     return __init__

@@ -51,11 +51,7 @@ class Stream:
         self._outermost = False
 
     def __enter__(self) -> "Stream":
-        # a block within another takes no lock: no Ctrl-C can keep it
-        self._outermost = threading.get_ident() not in _owner
-        if self._outermost:
-            _alone.acquire()
-            _owner.append(threading.get_ident())
+        self._outermost = _enter()
         try:
             self._outer = _read(self._device)
             if self._seed is not None:
@@ -84,8 +80,7 @@ class Stream:
 
     def _leave(self) -> None:
         if self._outermost:
-            _owner.clear()
-            _alone.release()
+            _release()
 
     def state_dict(self) -> dict[str, Any]:
         """Where the stream stands: a tensor for each generator; before the first use, the seed."""
@@ -118,13 +113,44 @@ def seeded(seed: int) -> Iterator[None]:
         with seeded(0):
             model = VAE(data.image_shape, latent_dim=20)
 
-    Two threads that enter such blocks take turns.
+    Two threads that enter such blocks take turns, and a thread that builds a model or draws
+    samples without a seed waits for them. Whatever else another thread draws, by ``torch.randn`` or
+    ``model.elbo``, comes from the same generators: give it a block of its own.
 
     Raises:
         ValueError: if ``seed`` is not a whole number from 0 to 2⁶⁴ − 1.
     """
     with Stream(seed):
         yield
+
+
+@contextmanager
+def unseeded() -> Iterator[None]:
+    """Inside the block torch draws from its global generators, and from no other thread's stream.
+
+    A thread waits here while another is inside a stream.
+    """
+    outermost = _enter()
+    try:
+        yield
+    finally:
+        if outermost:
+            _release()
+
+
+def _enter() -> bool:
+    """Wait until no other thread seeds torch; whether the calling thread did not do so before."""
+    # a block within another takes no lock: no Ctrl-C can keep it
+    outermost = threading.get_ident() not in _owner
+    if outermost:
+        _alone.acquire()
+        _owner.append(threading.get_ident())
+    return outermost
+
+
+def _release() -> None:
+    _owner.clear()
+    _alone.release()
 
 
 def _read(device: torch.device | None) -> dict[str, Tensor]:

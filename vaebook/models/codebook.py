@@ -72,7 +72,7 @@ class Codebook(Configured, nn.Module):
         self.register_buffer("vectors", torch.randn(num_vectors, vector_dim))
         self.register_buffer("counts", torch.zeros(num_vectors))
         self.register_buffer("sums", torch.zeros(num_vectors, vector_dim))
-        self.register_buffer("chosen", torch.zeros(num_vectors), persistent=False)
+        self.register_buffer("chosen", torch.zeros(num_vectors))
 
     def nearest(self, inputs: Float[Tensor, "*batch e"]) -> Int[Tensor, "*batch"]:
         """The index of the vector nearest to each input."""

@@ -1,8 +1,7 @@
 """What the models of the book share: pictures, codes, and the ways between them."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -12,7 +11,8 @@ from torch.distributions import Distribution
 
 from vaebook._checks import channels_last, check_codes, check_count, check_images
 from vaebook._configuration import Configured
-from vaebook._random import seeded
+from vaebook._random import seeded, unseeded
+from vaebook.training.modes import evaluating as evaluating
 
 ImageShape = tuple[int, int, int]
 PIXELS_AT_ONCE = 2**20  # of pictures in a block: 4 MiB, and a few times that inside a network
@@ -122,26 +122,13 @@ class LatentVariableModel(Configured, nn.Module):
     ) -> Tensor:
         """Samples of a distribution over codes, from a seed or torch's global generator."""
         check_count(name, num_draws)
-        with torch.no_grad(), seeded(seed) if seed is not None else nullcontext():
+        with torch.no_grad(), seeded(seed) if seed is not None else unseeded():
             return distribution.sample((num_draws,)).to(self.device)
 
     def _codes(self, codes: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch d"]:
         """Codes ``[n, d]`` that fit the model, moved to it."""
         check_codes(codes, self.latent_dim)
         return codes.to(self.device)
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside the block; after it every part is in the mode that it was in."""
-    modes = [(part, part.training) for part in model.modules()]
-    for part, _ in modes:
-        part.training = False
-    try:
-        yield
-    finally:
-        for part, mode in modes:
-            part.training = mode
 
 
 def as_image_shape(shape: Sequence[int]) -> ImageShape:

@@ -1,7 +1,6 @@
 """The vector-quantised autoencoder: a code is a word of discrete letters (chapter 09)."""
 
 import math
-from contextlib import nullcontext
 
 import torch
 from jaxtyping import Float, Int
@@ -9,7 +8,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaebook._checks import check_count, check_images, values_are_checked
-from vaebook._random import seeded
+from vaebook._random import seeded, unseeded
 from vaebook.distributions import GaussianLikelihood, Likelihood
 from vaebook.models.codebook import Codebook
 from vaebook.models.latent_variable import ImageShape, LatentVariableModel
@@ -185,7 +184,7 @@ class VQVAE(LatentVariableModel):
         """
         check_count("num_images", num_images)
         if prior is None:
-            with seeded(seed) if seed is not None else nullcontext():
+            with seeded(seed) if seed is not None else unseeded():
                 letters = torch.randint(self.codebook_size, (num_images, self.num_letters))
         else:
             self._check_prior(prior)

@@ -1,24 +1,23 @@
 """Where batches come from: tensors, a torch ``Dataset``, or a ``DataLoader``."""
 
-import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from vaebook._random import Stream
+from vaebook.training.fingerprint import fingerprint as fingerprint_of
+from vaebook.training.fingerprint import loader_contents
 
 Batch = tuple[Tensor, ...]
 Data = Tensor | Sequence[Tensor] | Dataset[Any] | DataLoader[Any]
 Check = Callable[..., object]
 
 CHECKED_ROWS = 10_000  # at a time, so that no copy of large data is made
-FINGERPRINT_BYTES = 2**26  # of each tensor
 
 
 class Batches(Protocol):
@@ -70,7 +69,7 @@ class TensorBatches:
                 "give more examples, or a smaller batch_size."
             )
         self.description = {
-            f"tensor {index}": _fingerprint(tensor) if fingerprint else tuple(tensor.shape)
+            f"tensor {index}": fingerprint_of(tensor) if fingerprint else tuple(tensor.shape)
             for index, tensor in enumerate(tensors)
         }
 
@@ -119,13 +118,12 @@ class LoaderBatches:
                 f"{name} gives no batch of {self.batch_size} with drop_last={loader.drop_last}; "
                 "give more examples, or a smaller batch_size."
             )
-        dataset = loader.dataset
-        kind = type(dataset).__name__
+        kind = type(loader.dataset).__name__
         self.description: dict[str, Any] = {"dataset": kind, "batches": self.length}
         if fingerprint:
             if name == "data":
                 _check_repeatable(loader)
-            self.description |= _contents(dataset)
+            self.description |= loader_contents(loader)
 
     def one_pass(self, order: Stream, skip: int = 0) -> Iterator[Batch]:
         """The batches of a pass, on the device, without the first ``skip``."""
@@ -275,34 +273,3 @@ def _fits(tensors: Sequence[Tensor], device: torch.device) -> bool:
     needed = sum(t.numel() * t.element_size() for t in tensors if t.device != device)
     free, _ = torch.cuda.mem_get_info(device)
     return needed < free / 2
-
-
-def _contents(dataset: Any, name: str = "") -> dict[str, str]:
-    """Fingerprints of the tensors, arrays and lists that a dataset holds, however deep."""
-    found: dict[str, str] = {}
-    for key, value in getattr(dataset, "__dict__", {}).items():
-        path = f"{name}{key}"
-        if isinstance(value, Dataset):
-            found[path] = str(type(value).__name__)
-            found |= _contents(value, f"{path}.")
-        elif isinstance(value, Tensor) or (isinstance(value, np.ndarray) and value.dtype != object):
-            found[path] = _fingerprint(value)
-        elif isinstance(value, list | tuple | range) and len(value):
-            if isinstance(value[0], Tensor):
-                value = [_fingerprint(v) for v in value if isinstance(v, Tensor)]
-            if isinstance(value[0], bool | int | float | str | tuple):
-                digest = hashlib.sha256(repr(value).encode()).hexdigest()
-                found[path] = f"{len(value)} entries {digest[:16]}"
-    return found
-
-
-def _fingerprint(values: Tensor | np.ndarray) -> str:
-    """Shape, type and a hash of the rows, or of evenly spaced ones where there are too many."""
-    size = values.nbytes
-    rows = values[:: max(1, size // FINGERPRINT_BYTES)] if values.ndim else values
-    if isinstance(rows, Tensor):
-        content = rows.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
-    else:
-        content = np.frombuffer(rows.tobytes(), np.uint8)
-    digest = hashlib.sha256(content.data).hexdigest()
-    return f"{tuple(values.shape)} {values.dtype} {digest[:16]}"

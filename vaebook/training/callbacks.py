@@ -3,12 +3,14 @@
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from vaebook._checks import check_count
+from vaebook._configuration import Configured
+from vaebook.training.description import describe
 
 
 def _no_run(reason: str) -> None:
@@ -35,7 +37,7 @@ class Step:
         return -(-self.num_steps // self.steps_per_epoch)
 
 
-class Callback:
+class Callback(Configured):
     """Override what you need.
 
     ``fit`` calls :meth:`before_training` first, and :meth:`after_training` last whatever ended the
@@ -65,19 +67,23 @@ class Callback:
         """Take up what :meth:`state_dict` gave, when a run is resumed."""
 
     def settings(self) -> dict[str, Any]:
-        """What must be the same when a run is resumed: by default all public plain attributes."""
-        return {
-            name: _plain(value)
-            for name, value in vars(self).items()
-            if not name.startswith("_") and isinstance(value, Real | str | None)
+        """What must be the same when a run is resumed.
+
+        By default these are its public attributes: numbers and texts as they are, and what it was
+        built with (lists, tables, functions) as it was given.
+        """
+        public = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        chosen = {
+            name: value if isinstance(value, Real | str | None) else self.configuration[name]
+            for name, value in public.items()
+            if isinstance(value, Real | str | None) or name in self.configuration
         }
-
-
-def _plain(value: Any) -> Any:
-    """A number of numpy as one of Python, which a checkpoint can hold."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        return value
-    return int(value) if isinstance(value, Integral) else float(value)
+        return {
+            inner: plain
+            for name, value in chosen.items()
+            if not isinstance(value, nn.Module | Tensor)
+            for inner, plain in describe(name, value)
+        }
 
 
 class KeepBest(Callback):

@@ -1,5 +1,6 @@
 """What a model is, apart from what it has learned: to name how two models differ."""
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -65,6 +66,11 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         for name in different
         if not any(name.startswith(other) and name != f"{other}class" for other in others)
     ]
+
+
+def describe(name: str, value: Any) -> Iterator[tuple[str, Plain]]:
+    """The entries for one value, such as a number, a function or a distribution."""
+    return _describe(name, value, set(), 0)
 
 
 def plain_module(model: nn.Module) -> nn.Module:
@@ -183,13 +189,21 @@ def _digest(tensor: Tensor) -> str:
 
 
 def _function(value: Any) -> str:
-    """A function's name; a lambda's with the names and numbers in it."""
+    """A function's name; of one made on the spot also the names and numbers in it.
+
+    These are its constants, its defaults, and what it has from the function that made it.
+    """
     name = f"{value.__module__}.{value.__qualname__}"
     code = getattr(value, "__code__", None)
-    if code is None or "<lambda>" not in name:
+    if code is None or ("<" not in name and value.__module__ != "__main__"):
         return name
-    constants = tuple(repr(part) for part in code.co_consts if _plain(part) is not NotImplemented)
-    return f"{name} {(*code.co_names, *constants)}"
+    constants = [part for part in code.co_consts if part is None or part != value.__doc__]
+    given = [*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
+    for cell in value.__closure__ or ():
+        with contextlib.suppress(ValueError):  # not filled yet
+            given.append(cell.cell_contents)
+    numbers = [repr(part) for part in (*constants, *given) if _plain(part) is not NotImplemented]
+    return f"{name} {(*code.co_names, *numbers)}"
 
 
 def _fields(value: Any) -> dict[str, Any]:

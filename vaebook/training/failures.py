@@ -2,28 +2,62 @@
 
 import inspect
 import math
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from vaebook.training.players import Player
 
 
 def bad_parameter(model: nn.Module) -> str | None:
     """The name of the first parameter that holds a NaN or an infinity; one look at the device."""
-    parameters = [
-        (name, p.detach())
-        for name, p in model.named_parameters()
-        if p.numel() and p.is_floating_point()
-    ]
-    if not parameters:
+    return _first_bad(model.named_parameters())
+
+
+def bad_number(
+    model: nn.Module, optimizers: Sequence[Optimizer], *, from_the_start: Collection[str] = ()
+) -> str | None:
+    """The first of all that a run carries along that holds a NaN or an infinity, in words.
+
+    Buffers may hold infinities, such as masks, but no NaN. What an optimiser remembers of a
+    gradient of 1e20 is infinite, and the parameter would never move again.
+
+    Args:
+        model: what is trained.
+        optimizers: what trains it.
+        from_the_start: names of buffers that may hold a NaN.
+    """
+    name = bad_parameter(model)
+    if name is not None:
+        return f"the parameter {name}"
+    buffers = (pair for pair in model.named_buffers() if pair[0] not in from_the_start)
+    name = _first_bad(buffers, nan_only=True)
+    if name is not None:
+        return f"the buffer {name}"
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    name = _first_bad(
+        (f"{key} of {names.get(id(parameter), 'a parameter')}", value)
+        for optimizer in optimizers
+        for parameter, kept in optimizer.state.items()
+        for key, value in kept.items()
+        if isinstance(value, Tensor) and value.shape == parameter.shape
+    )
+    return None if name is None else f"the optimiser's {name}"
+
+
+def _first_bad(tensors: Iterable[tuple[str, Tensor]], *, nan_only: bool = False) -> str | None:
+    """The name of the first tensor that holds a NaN or an infinity; one look at the device."""
+    floats = [(name, t.detach()) for name, t in tensors if t.numel() and t.is_floating_point()]
+    if not floats:
         return None
-    norms = torch._foreach_norm([parameter for _, parameter in parameters])
-    if all(bool(ok) for ok in torch.stack(norms).isfinite().tolist()):
+    norms = torch._foreach_norm([tensor for _, tensor in floats])
+    if all(bool(ok) for ok in torch.stack([norm.float() for norm in norms]).isfinite().tolist()):
         return None
-    for name, parameter in parameters:
-        if not bool(parameter.isfinite().all()):
+    for name, tensor in floats:
+        if bool((tensor.isnan() if nan_only else ~tensor.isfinite()).any()):
             return name
     return None  # finite all the same: a norm overflowed
 
@@ -56,11 +90,11 @@ def bad_loss(
 
 
 def bad_weights(name: str, epoch: int, step: int) -> ValueError:
-    """The error for a weight that became NaN while the losses were finite."""
+    """The error for a weight or the like that became NaN while the losses were finite."""
     return ValueError(
-        f"the parameter {name} became NaN or infinite by step {step} of epoch {epoch}, although "
-        "all losses were finite: its gradient is not. Look for a square root or a norm at 0 in "
-        "the loss, and for exp of something large; nothing was written, and a checkpoint written "
+        f"{name} became NaN or infinite by step {step} of epoch {epoch}, although all losses were "
+        "finite: its gradient is not, or is enormous. Look for a square root or a norm at 0 in the "
+        "loss, and for exp of something large; nothing was written, and a checkpoint written "
         "before is still good."
     )
 

@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from vaebook._checks import already_checked
-from vaebook._random import Stream, check_seed, seeded
+from vaebook._random import Stream, check_seed, seeded, unseeded
 from vaebook.training.batches import Batch, Batches, Data, as_batches
 from vaebook.training.callbacks import Callback
 from vaebook.training.capture import CapturedStep, why_not_captured
@@ -23,6 +23,7 @@ from vaebook.training.description import description, plain_module
 from vaebook.training.failures import check_losses
 from vaebook.training.files import check_writable
 from vaebook.training.history import History
+from vaebook.training.modes import evaluating
 from vaebook.training.optimizers import (
     OptimizerFactory,
     SchedulerFactory,
@@ -286,18 +287,15 @@ def mean_loss(model: nn.Module, data: Data, *, batch_size: int | None = None) ->
         check=partial(check_batch, model, players),
         shuffle=False,
     )
-    return _mean_loss(model, players[0], batches)
+    with unseeded():
+        return _mean_loss(model, players[0], batches)
 
 
 def _mean_loss(model: nn.Module, player: Player, batches: Batches) -> float:
-    was_training = model.training
-    model.eval()
-    try:
-        total, num_examples = 0.0, 0
+    total, num_examples = 0.0, 0
+    with evaluating(model):
         for batch in batches.one_pass(Stream(0)):
             with torch.no_grad(), already_checked():
                 total += float(player.loss(*batch).sum())
             num_examples += len(batch[0])
-    finally:
-        model.train(was_training)
     return total / num_examples

@@ -59,7 +59,9 @@ def make_optimizer(
         group["lr"] *= player.lr_factor
     described = {
         "class": type(made).__name__,
-        "groups": _plain(made.param_groups),
+        "groups": [
+            {**_plain(group), "parameters": len(group["params"])} for group in made.param_groups
+        ],
     }
     if device.type == "cuda":
         make_capturable(made, device)

@@ -15,10 +15,11 @@ from vaebook.training.batches import Batch, Batches
 from vaebook.training.callbacks import Callback, Step
 from vaebook.training.checkpoint import fill, load_run, save_run, size_of_run
 from vaebook.training.description import differences
-from vaebook.training.failures import bad_loss, bad_parameter, bad_weights, explain
+from vaebook.training.failures import bad_loss, bad_number, bad_weights, explain
 from vaebook.training.history import History
 from vaebook.training.interrupts import interrupts_wait
 from vaebook.training.losses import EpochLosses
+from vaebook.training.modes import still_training
 from vaebook.training.players import Player
 
 RUN_KEYS = {
@@ -74,7 +75,8 @@ class Run:
         self.device = players[0].parameters[0].device
         self.num_epochs, self.num_steps = num_epochs, num_steps
         self.epoch_length = steps_per_epoch
-        self.settings = dict(settings)
+        frozen = [name for name, each in model.named_parameters() if not each.requires_grad]
+        self.settings = {**settings, "frozen": frozen}
         self.checkpoint, self.checkpoint_every = checkpoint, checkpoint_every
 
         self.history = History()
@@ -88,6 +90,9 @@ class Run:
         self._taken = 0  # batches of it
         self._batch: Batch | None = None  # the last one
         self._started: list[Callback] = []
+        self._nan_buffers = {
+            name for name, buffer in model.named_buffers() if bool(buffer.isnan().any())
+        }
         self.watches_steps = [
             type(callback).__name__
             for callback in callbacks
@@ -205,7 +210,7 @@ class Run:
     def _before_step(self) -> None:
         if self.watches_steps:
             step = self._here(self.epoch)
-            with self.callback_noise:
+            with self.callback_noise, still_training(self.model):
                 for callback in self.callbacks:
                     callback.before_step(step)
 
@@ -245,7 +250,7 @@ class Run:
             row |= {name: float(value) for name, value in columns().items()}
         step = self._here(self.epoch)
         if self.callbacks:
-            with self.callback_noise:
+            with self.callback_noise, still_training(self.model):
                 for callback in self.callbacks:
                     new = callback.after_epoch(step, row) or {}
                     row.update({name: float(value) for name, value in new.items()})
@@ -271,9 +276,9 @@ class Run:
             self.losses.collect()
         except FloatingPointError as error:
             raise self._bad_loss(error, None) from None
-        name = bad_parameter(self.model)
-        if name is not None:
-            raise bad_weights(name, self.epoch, self._epoch_steps - 1)
+        bad = bad_number(self.model, self.optimizers, from_the_start=self._nan_buffers)
+        if bad is not None:
+            raise bad_weights(bad, self.epoch, self._epoch_steps - 1)
 
     def _bad_loss(self, error: FloatingPointError, batch: Batch | None) -> ValueError:
         step, player, value = error.args
@@ -289,7 +294,7 @@ class Run:
         self.stopped = str(reason)
 
     def _start_callbacks(self) -> None:
-        with self.callback_noise:
+        with self.callback_noise, still_training(self.model):
             for callback in self.callbacks:
                 callback.before_training(self._here(self.epoch))
                 self._started.append(callback)

@@ -53,9 +53,9 @@ class WeightAverage(Callback):
         for mean, value in zip(self._average.parameters(), followed.parameters(), strict=True):
             # weights that are no numbers would stay in the average for good
             mean.copy_(torch.where(finite, mean.lerp(value, 1 - decay), mean))
-        # counts and statistics of normalisation layers belong to the latest weights
-        for kept, value in zip(self._average.buffers(), followed.buffers(), strict=True):
-            kept.copy_(torch.where(finite, value, kept))
+        # counts and statistics of normalisation layers are those of the latest weights
+        for kept, latest in zip(self._average.buffers(), followed.buffers(), strict=True):
+            kept.copy_(torch.where(finite, latest, kept))
 
     def _followed(self, model: nn.Module) -> nn.Module:
         try:
