@@ -158,6 +158,15 @@ def test_compiling_changes_nothing() -> None:
     assert not differences(before, description(model))
 
 
+def test_compiling_changes_nothing_where_lightning_is_imported() -> None:
+    """Lightning notes on the module how it was compiled."""
+    pytest.importorskip("lightning")
+    model = VAE(SHAPE, 2)
+    before = description(model)
+    compiled = torch.compile(model, backend="eager")
+    assert description(compiled) == before == description(model)  # type: ignore[arg-type]
+
+
 def test_buffers_that_are_not_saved_count_where_asked() -> None:
     class Range(nn.Module):
         def __init__(self, high: float) -> None:

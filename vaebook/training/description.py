@@ -18,7 +18,9 @@ from torch.distributions import Distribution
 from torch.distributions.utils import lazy_property
 
 Plain = bool | int | float | str | tuple | None
-MODULE_ATTRIBUTES = {*vars(nn.Module()), "_compiled_call_impl", "_is_torch_compile"}
+# the last is left by torch.compile where Lightning is imported
+COMPILED = {"_compiled_call_impl", "_is_torch_compile", "_compile_kwargs"}
+MODULE_ATTRIBUTES = {*vars(nn.Module()), *COMPILED}
 MAX_NUMBERS = 8  # a longer tensor is described by its hash
 MAX_DEPTH = 6
 
