@@ -54,7 +54,9 @@ def _first_bad(tensors: Iterable[tuple[str, Tensor]], *, nan_only: bool = False)
     if not floats:
         return None
     norms = torch._foreach_norm([tensor for _, tensor in floats])
-    if all(bool(ok) for ok in torch.stack([norm.float() for norm in norms]).isfinite().tolist()):
+    place = floats[0][1].device
+    norms = [norm.to(place, torch.float32) for norm in norms]
+    if all(bool(ok) for ok in torch.stack(norms).isfinite().tolist()):
         return None
     for name, tensor in floats:
         if bool((tensor.isnan() if nan_only else ~tensor.isfinite()).any()):
