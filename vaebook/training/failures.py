@@ -55,8 +55,8 @@ def _first_bad(tensors: Iterable[tuple[str, Tensor]], *, nan_only: bool = False)
         return None
     norms = torch._foreach_norm([tensor for _, tensor in floats])
     place = floats[0][1].device
-    norms = [norm.to(place, torch.float32) for norm in norms]
-    if all(bool(ok) for ok in torch.stack(norms).isfinite().tolist()):
+    together = torch.stack([norm.to(place, torch.float32) for norm in norms])
+    if bool(together.isfinite().all()):
         return None
     for name, tensor in floats:
         if bool((tensor.isnan() if nan_only else ~tensor.isfinite()).any()):
