@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from vaebook.training import files
+from tests.small_models import Recorder, numbered
+from vaebook.training import Callback, Step, files, fit
 from vaebook.training.checkpoint import load_run, save_run
 from vaebook.training.files import HOST, check_writable, remove_orphans, write_atomically
 
@@ -422,3 +423,25 @@ def test_a_killed_run_can_always_be_resumed(tmp_path: Path) -> None:
         process.stdin.flush()
     process.communicate()
     assert load_run(path, {"number"})["number"] > 0
+
+
+def test_a_checkpoint_stays_where_it_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    class Moves(Callback):
+        def before_step(self, step: Step) -> None:
+            os.chdir(tmp_path / "elsewhere")
+
+    fit(Recorder(), numbered(4), num_epochs=1, checkpoint="run.pt", callbacks=[Moves()])
+    assert (tmp_path / "run.pt").is_file()
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+@pytest.mark.parametrize("path", [None, 5, True, b"run.pt", ""])
+def test_what_is_no_path_is_named(path: object) -> None:
+    for read_or_write in (lambda: save_run(path, {}), lambda: load_run(path)):  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match=r"the path is .*expected the name of a file"):
+            read_or_write()

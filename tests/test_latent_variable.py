@@ -14,12 +14,14 @@ from torch.distributions import (
     AffineTransform,
     Categorical,
     Distribution,
+    Gumbel,
     Independent,
     Laplace,
     LowRankMultivariateNormal,
     MixtureSameFamily,
     MultivariateNormal,
     Normal,
+    SigmoidTransform,
     TransformedDistribution,
     Uniform,
 )
@@ -100,6 +102,11 @@ PRIORS: dict[str, Callable[[], Distribution]] = {
     ),
     "affine": lambda: TransformedDistribution(
         standard_normal(D), [AffineTransform(torch.ones(D), 2 * torch.ones(D), event_dim=1)]
+    ),
+    "Gumbel": lambda: Independent(Gumbel(torch.zeros(D), torch.ones(D)), 1),
+    "logistic": lambda: TransformedDistribution(
+        Independent(Uniform(torch.zeros(D), torch.ones(D)), 1),
+        [SigmoidTransform(cache_size=1).inv, AffineTransform(torch.zeros(D), 2 * torch.ones(D))],
     ),
     "spline flow": lambda: SplineFlow(D, hidden=(8,)).requires_grad_(False)(),
     "continuous flow": lambda: _continuous(),

@@ -16,15 +16,18 @@ from torch.distributions import (
     ComposeTransform,
     Dirichlet,
     Distribution,
+    Gumbel,
     Independent,
     Laplace,
     LowRankMultivariateNormal,
     MixtureSameFamily,
     MultivariateNormal,
     Normal,
+    SigmoidTransform,
     StudentT,
     TanhTransform,
     TransformedDistribution,
+    Uniform,
 )
 
 from tests.properties import uniform
@@ -122,6 +125,11 @@ PRIORS: dict[str, Callable[[], Distribution | d.Prior]] = {
     "transformed": lambda: TransformedDistribution(
         Independent(Normal(TWO, TWO), 1),
         [AffineTransform(TWO, 2.0, event_dim=1), ComposeTransform([TanhTransform()])],
+    ),
+    "Gumbel": lambda: Independent(Gumbel(TWO, torch.ones(2)), 1),
+    "logistic": lambda: TransformedDistribution(
+        Independent(Uniform(torch.zeros(2), torch.ones(2)), 1),
+        [SigmoidTransform().inv, AffineTransform(TWO, 2.0).inv],
     ),
     "sphere": lambda: d.HypersphericalUniform(2),
     "uniform": lambda: d.unit_uniform(2),

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from torch import Tensor, nn
 from torch.distributions import Distribution, Transform, constraints
+from torch.distributions.transforms import _InverseTransform
 
 from vaebook._checks import check_count, values_are_checked
 from vaebook._configuration import Configured
@@ -83,12 +84,33 @@ class FixedPrior(Prior):
         """See :meth:`forward`."""
         return self.forward(encode)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "FixedPrior":
+        """A copy with tensors of its own; torch's way loses what an inverse is the inverse of."""
+        new = FixedPrior(_moved(self._distribution, Tensor.clone, {}))
+        return new.train(self.training)
+
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         super()._apply(fn, recurse)
         memo: dict[int, Any] = {}
         self._distribution = _moved(self._distribution, fn, memo)
         self._trusting = _moved(self._distribution, lambda tensor: tensor, {}, trusting=True)
         return self
+
+
+def lasting(value: Distribution | Transform) -> dict[str, Any]:
+    """What an object of torch holds, without what a transform only remembers of its last use."""
+    left_out = {"_cached_x_y"}
+    if not isinstance(value, _InverseTransform):  # of which that is all there is
+        left_out.add("_inv")
+    return {name: item for name, item in vars(value).items() if name not in left_out}
+
+
+def empty(cls: type) -> Any:
+    """An object of a class of torch, to be given what :func:`lasting` told."""
+    value: Any = object.__new__(cls)
+    if issubclass(cls, Transform):
+        vars(value).update({"_inv": None, "_cached_x_y": (None, None)})
+    return value
 
 
 def _moved(
@@ -120,10 +142,9 @@ def _moved(
     elif type(value) is dict:
         new = {key: again(item) for key, item in value.items()}
     elif isinstance(value, Distribution | Transform):
-        new = copy.copy(value)
+        new = empty(type(value))  # copy.copy loses what an inverse is the inverse of
         memo[id(value)] = value, new  # with the original, so that its id is not used again
-        for name, item in vars(new).items():
-            vars(new)[name] = again(item)
+        vars(new).update({name: again(item) for name, item in lasting(value).items()})
         if trusting and isinstance(new, Distribution):
             new._validate_args = False
     memo[id(value)] = value, new

@@ -31,6 +31,7 @@ from torch.distributions import Distribution, Transform
 
 from vaebook._configuration import Configured, rebuild
 from vaebook._random import seeded
+from vaebook.distributions.priors import empty, lasting
 from vaebook.training.checkpoint import (
     OWN,
     fill,
@@ -41,6 +42,7 @@ from vaebook.training.checkpoint import (
 )
 from vaebook.training.description import MODULE_ATTRIBUTES, differences, plain_module
 from vaebook.training.files import write_atomically
+from vaebook.training.settings import move
 
 PACKAGES = (
     "vaebook.models",
@@ -50,7 +52,6 @@ PACKAGES = (
 )
 ROOMS = ("vaebook.models.", "vaebook.distributions.")
 SCALARS = (type(None), bool, int, float, str)
-REMEMBERED = ("_inv", "_cached_x_y")  # what a transform keeps of its last use
 
 
 def save_model(model: nn.Module, path: str | Path) -> None:
@@ -126,7 +127,9 @@ def load_model(
         model.get_submodule(part)._buffers[buffer] = tensors[key]
     fill(model, weights, path)
     model.eval()
-    return model.to(device) if device is not None else model
+    if device is not None:
+        move(model, device)
+    return model
 
 
 class _Writer:
@@ -168,8 +171,7 @@ class _Writer:
         if type(value) is dict and all(isinstance(key, str) for key in value):
             return {"dict": self._all(value, name)}
         if isinstance(value, Distribution | Transform):
-            fields = {key: entry for key, entry in vars(value).items() if key not in REMEMBERED}
-            return {"class": self._class(value), "fields": self._all(fields, name)}
+            return {"class": self._class(value), "fields": self._all(lasting(value), name)}
         if dataclasses.is_dataclass(value) and not isinstance(value, type | nn.Module):
             fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
             return {"class": self._class(value), "arguments": self._all(fields, name)}
@@ -248,9 +250,7 @@ class _Reader:
             return self._all(plan["dict"])
         cls = self._find(plan["class"])
         if "fields" in plan:
-            value: Any = object.__new__(cls)
-            if issubclass(cls, Transform):
-                vars(value).update({"_inv": None, "_cached_x_y": (None, None)})
+            value: Any = empty(cls)
             vars(value).update(self._all(plan["fields"]))
             return value
         value = rebuild(cls, self._all(plan["arguments"]))

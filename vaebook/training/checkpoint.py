@@ -13,7 +13,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from vaebook.training.description import description, differences, plain_module, plain_name
-from vaebook.training.files import write_atomically
+from vaebook.training.files import check_path, write_atomically
 
 # A checkpoint is a file of torch.save, which ends with this and the SHA-256 of all before it.
 MARK = b"\nvaebook checkpoint, SHA-256 "
@@ -350,7 +350,7 @@ def _check_seal(path: str | Path, file: BinaryIO) -> None:
 
 def _open(path: str | Path, what: str, writer: str) -> BinaryIO:
     """Open a file to read, with errors that say what is the matter."""
-    path = Path(path)
+    path = Path(check_path(path))
     if path.is_dir():  # Windows calls it a matter of permission
         raise IsADirectoryError(f"{path} is a folder; give the name of a file in it.")
     try:

@@ -64,7 +64,7 @@ def write_atomically(
         _ours.discard(temporary)
 
 
-def check_writable(path: str | Path, num_bytes: int = 0) -> None:
+def check_writable(path: str | Path, num_bytes: int = 0) -> Path:
     """Make sure, before hours of work, that ``path`` can be written at their end.
 
     What processes that were killed have left beside it is removed.
@@ -72,6 +72,9 @@ def check_writable(path: str | Path, num_bytes: int = 0) -> None:
     Args:
         path: the file that :func:`write_atomically` will write.
         num_bytes: about how large it will be.
+
+    Returns:
+        The path from the root, which stays the same file if the working directory changes.
 
     Raises:
         OSError: as :func:`write_atomically` does, and if there is not room for ``num_bytes``.
@@ -84,6 +87,7 @@ def check_writable(path: str | Path, num_bytes: int = 0) -> None:
     free = shutil.disk_usage(target.parent).free
     if free < num_bytes:
         raise OSError(errno.ENOSPC, _full_message(target, f"{_size(num_bytes)} are needed", free))
+    return Path(path).absolute()
 
 
 def remove_orphans(path: str | Path) -> None:
@@ -102,13 +106,28 @@ def remove_orphans(path: str | Path) -> None:
                     target.with_name(name).unlink()
 
 
+def check_path(path: str | Path) -> str | Path:
+    """The path of a file, as it was given.
+
+    Raises:
+        ValueError: if it is something else, or empty.
+    """
+    if (
+        not isinstance(path, str | os.PathLike)
+        or not isinstance(os.fspath(path), str)
+        or path == ""
+    ):
+        raise ValueError(f"the path is {path!r}; expected the name of a file, such as 'run.pt'.")
+    return path
+
+
 def _target(path: str | Path) -> Path:
     """The file that ``path`` stands for, behind any links, once it is sure that it can be written.
 
     Raises:
         OSError: if it cannot.
     """
-    target = Path(os.path.realpath(path))
+    target = Path(os.path.realpath(check_path(path)))
     folder = target.parent
     if not folder.exists():
         raise FileNotFoundError(

@@ -39,6 +39,7 @@ from vaebook.training.settings import (
     check_callbacks,
     count_or_none,
     length_of_run,
+    move,
     num_bytes,
     positive_or_none,
 )
@@ -153,11 +154,11 @@ def fit(
     players = players_of(model)
     compiled, model = is_compiled(model), plain_module(model)
     if device is not None:
-        model.to(device)
+        move(model, device)
     place = players[0].parameters[0].device
     in_precision = autocast(precision, place)
     if checkpoint is not None:
-        check_writable(checkpoint, 4 * num_bytes(model))
+        checkpoint = check_writable(checkpoint, 4 * num_bytes(model))
     as_source = partial(
         as_batches,
         device=place,

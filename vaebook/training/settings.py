@@ -115,6 +115,26 @@ def autocast(precision: str, device: torch.device) -> Callable[[], AbstractConte
     return partial(torch.autocast, device.type, torch.bfloat16)
 
 
+def move(model: nn.Module, device: str | torch.device) -> None:
+    """Move ``model`` to ``device``.
+
+    Raises:
+        ValueError: if there is no such device here.
+    """
+    try:
+        there = torch.empty(0, device=device)
+        usable = there.device.type != "meta"
+    except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"device is {device!r}, which cannot be used here ({reason}); expected 'cpu', or "
+            "'cuda' where torch.cuda.is_available()."
+        ) from None
+    if not usable:
+        raise ValueError("device is 'meta', which holds no numbers; expected 'cpu' or 'cuda'.")
+    model.to(device)
+
+
 def num_bytes(model: nn.Module) -> int:
     """The size of a model's state."""
     return sum(getattr(value, "nbytes", 0) for value in model.state_dict().values())
