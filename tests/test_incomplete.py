@@ -1,6 +1,8 @@
 """Tables with gaps: the VAE and the Gaussian of what was observed, against exact conditionals."""
 
 import math
+import subprocess
+import sys
 from itertools import pairwise
 
 import pytest
@@ -238,3 +240,20 @@ def test_the_experiment_in_small() -> None:
     assert {row["method"] for row in rows} == {*imputation.BASELINES, *imputation.VAES}
     errors = {row["method"]: row["rmse"] for row in rows}
     assert errors["Gaussian"] < errors["mean"] < 1.2
+
+
+def test_the_memory_of_a_long_table() -> None:
+    """500 codes for each of 10,000 rows add at most 0.3 GiB to the process."""
+    code = """
+import resource, torch
+from vaebook.models import IncompleteVAE
+model = IncompleteVAE(20, 2)
+table = torch.randn(10_000, 20)
+table[::2, 3] = float("nan")
+model.impute(table[:10])
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+model.impute(table)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 0.3, "GiB"

@@ -6,10 +6,10 @@ or ``torch.export`` traces, values are taken on trust.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from numbers import Integral
+from numbers import Integral, Real
 
 import torch
 from torch import Tensor
@@ -67,7 +67,7 @@ def check_images(
     if not isinstance(images, Tensor):
         raise ValueError(
             f"{name} is a {type(images).__name__}; expected a torch tensor [n, c, h, w]. "
-            "Convert it with torch.as_tensor."
+            f"{how_to_convert(images)}"
         )
     if images.ndim != 4:
         raise ValueError(
@@ -122,6 +122,27 @@ def channels_last(shape: tuple[int, int, int]) -> bool:
     return shape[2] in COLOURS and min(shape[:2]) > max(COLOURS)
 
 
+def check_tensor(name: str, value: Tensor, *, floats: bool = False) -> None:
+    """Raise a ``ValueError`` unless ``value`` is a tensor; with ``floats``, one of floats."""
+    if not isinstance(value, Tensor):
+        raise ValueError(
+            f"{name} is {_shown(value)}; expected a torch tensor. {how_to_convert(value)}"
+        )
+    if floats and not value.is_floating_point():
+        raise ValueError(
+            f"{name} has dtype {value.dtype}; expected floats. Convert it with {name}.float()."
+        )
+
+
+def how_to_convert(value: object) -> str:
+    """What makes a tensor of what was given, as the last sentence of a message."""
+    if hasattr(value, "to_numpy"):  # pandas, whose objects torch does not take
+        return 'Convert it with torch.tensor(data.to_numpy("float32", na_value=float("nan"))).'
+    if isinstance(value, list | tuple) and value and all(isinstance(v, Tensor) for v in value):
+        return "Put them together with torch.stack."
+    return "Convert it with torch.as_tensor."
+
+
 def check_codes(codes: Tensor, latent_dim: int, *, name: str = "codes") -> None:
     """Raise a ``ValueError`` unless ``codes`` is a finite float tensor ``[n, latent_dim]``."""
     if not isinstance(codes, Tensor) or codes.ndim != 2 or codes.shape[1] != latent_dim:
@@ -130,13 +151,48 @@ def check_codes(codes: Tensor, latent_dim: int, *, name: str = "codes") -> None:
             f"{name} is {shape}; expected a tensor [n, {latent_dim}], one row per image. "
             "Add a batch dimension with codes[None], or check the model's latent_dim."
         )
+    check_tensor(name, codes, floats=True)
     check_finite(name, codes)
 
 
 def check_positive(name: str, value: float) -> None:
     """Raise a ``ValueError`` unless ``value`` is a finite number above zero."""
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{name} is {value!r}; expected a finite number above 0.")
+    if not (_is_number(value) and math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} is {_shown(value)}; expected a finite number above 0.")
+
+
+def check_weight(name: str, value: float, what: str = "a number") -> None:
+    """Raise a ``ValueError`` unless ``value`` is a number of at least 0."""
+    if not (_is_number(value) and value >= 0):
+        raise ValueError(f"{name} is {_shown(value)}; expected {what} of at least 0.")
+
+
+def check_share(name: str, value: float) -> None:
+    """Raise a ``ValueError`` unless ``value`` is a number of at least 0 and below 1."""
+    if not (_is_number(value) and 0 <= value < 1):
+        raise ValueError(f"{name} is {_shown(value)}; expected a share of at least 0 and below 1.")
+
+
+def check_choice(name: str, value: str, choices: Collection[str]) -> None:
+    """Raise a ``ValueError`` unless ``value`` is one of ``choices``."""
+    if not isinstance(value, str) or value not in choices:
+        listed = f"one of {sorted(choices)}"
+        if len(choices) == 2:
+            listed = " or ".join(repr(choice) for choice in sorted(choices))
+        raise ValueError(f"{name} is {_shown(value)}; expected {listed}.")
+
+
+def _is_number(value: object) -> bool:
+    """Whether ``value`` is a real number: of Python, of numpy, or alone in a tensor."""
+    if isinstance(value, Tensor):
+        return value.ndim == 0 and not value.is_complex()
+    return isinstance(value, Real)
+
+
+def _shown(value: object) -> str:
+    """``value`` as a message shows it, in a line."""
+    text = repr(value).replace("\n", " ")
+    return text if len(text) <= 60 else f"a {type(value).__name__}"
 
 
 def check_count(name: str, value: int, *, minimum: int = 1) -> None:
@@ -146,7 +202,9 @@ def check_count(name: str, value: int, *, minimum: int = 1) -> None:
 
 
 def check_same_shape(**tensors: Tensor) -> None:
-    """Raise a ``ValueError`` unless all the named tensors have one shape."""
+    """Raise a ``ValueError`` unless all that is named are tensors of one shape."""
+    for name, value in tensors.items():
+        check_tensor(name, value)
     shapes = {name: tuple(value.shape) for name, value in tensors.items()}
     if len(set(shapes.values())) > 1:
         given = ", ".join(f"{name} {shape}" for name, shape in shapes.items())

@@ -7,12 +7,13 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
-from vaebook._checks import check_count, check_finite
+from vaebook._checks import check_count, check_finite, how_to_convert
 from vaebook.distributions import DiagonalGaussian, FixedPrior, standard_normal
 from vaebook.distributions.gaussian import LOG_TWO_PI
 from vaebook.models.latent_variable import LatentVariableModel, evaluating
 from vaebook.models.networks import MLP, as_network
 
+NUMBERS_AT_ONCE = 2**18  # of imputed rows: 1 MiB, and some times that inside the network
 SIGMA_FLOOR = 0.03  # of a column, in its standard deviations
 
 
@@ -69,7 +70,7 @@ class IncompleteVAE(LatentVariableModel):
         if not isinstance(values, Tensor):
             raise ValueError(
                 f"the table is a {type(values).__name__}; expected a torch tensor [n, "
-                f"{self.num_columns}]. Convert a data frame with torch.tensor(frame.to_numpy())."
+                f"{self.num_columns}]. {how_to_convert(values)}"
             )
         if values.ndim != 2 or values.shape[1] != self.num_columns:
             raise ValueError(
@@ -83,6 +84,11 @@ class IncompleteVAE(LatentVariableModel):
             )
         if observed is None:
             observed = ~torch.isnan(values)
+        if not isinstance(observed, Tensor):
+            raise ValueError(
+                f"observed is a {type(observed).__name__}; expected a torch tensor of booleans "
+                f"{tuple(values.shape)}, true where an entry of the table was observed."
+            )
         if observed.dtype != torch.bool or observed.shape != values.shape:
             raise ValueError(
                 f"observed is {observed.dtype} {tuple(observed.shape)}; expected booleans "
@@ -182,6 +188,19 @@ class IncompleteVAE(LatentVariableModel):
         values, observed = self._table(table, None)
         with evaluating(self):
             codes = self._draw(self.posterior(values, observed), num_samples, seed, "num_samples")
-            weights = torch.softmax(self.log_weights(values, observed, codes), 0)  # [k, n]
-            means = (weights[..., None] * self._means(codes)).sum(0)
+            at_once = max(1, NUMBERS_AT_ONCE // (num_samples * self.num_columns))
+            means = torch.empty_like(values)  # at once: small pieces would break up the memory
+            for start in range(0, len(values), at_once):
+                rows = slice(start, start + at_once)
+                means[rows] = self._expected(values[rows], observed[rows], codes[:, rows])
         return torch.where(torch.isnan(table), means.to(table.device), table)
+
+    def _expected(
+        self,
+        values: Float[Tensor, "n d"],
+        observed: Bool[Tensor, "n d"],
+        codes: Float[Tensor, "k n l"],
+    ) -> Float[Tensor, "n d"]:
+        """E[x | observed] of each row, from codes of its posterior."""
+        weights = torch.softmax(self.log_weights(values, observed, codes), 0)  # [k, n]
+        return (weights[..., None] * self._means(codes)).sum(0)
