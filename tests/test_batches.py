@@ -216,7 +216,8 @@ def test_one_example_left_under_batch_normalisation_names_the_cure() -> None:
 
     with pytest.raises(ValueError, match="more than 1 value per channel") as caught:
         fit(Normalised(), rows(9), num_epochs=1, batch_size=4)
-    assert "drop_last=True" in "".join(caught.value.__notes__)
+    assert "drop_last=True" in str(caught.value)
+    fit(Normalised(), rows(8), num_epochs=1, batch_size=4, validation=rows(1))
     fit(Normalised(), rows(9), num_epochs=1, batch_size=4, drop_last=True)
 
 
@@ -300,7 +301,7 @@ UNUSABLE = {
     "nothing": (Items(numbered(0)), "data is empty"),
     "no row": (numbered(0), "data is empty"),
     "no tensor": ((), "data is empty"),
-    "array": (np.zeros((4, 3)), "data is ndarray; .* Convert arrays with torch.as_tensor"),
+    "array": (np.zeros((4, 3)), "data is ndarray; .* Convert it with torch.as_tensor"),
     "arrays": ([np.zeros((4, 3))], r"a list of \['ndarray'\]; .* torch.as_tensor"),
     "path": ("images.npz", "data is str; expected a tensor"),
     "number": (3, "data is int; expected a tensor"),
@@ -322,6 +323,16 @@ def test_validation_with_labels_is_noticed_before_the_first_step() -> None:
     with pytest.raises(ValueError, match="validation: a batch holds 2 tensors"):
         fit(model, numbered(NUM), num_epochs=1, validation=LABELLED)
     assert not model.trained
+
+
+def test_validation_from_a_loader_is_looked_at_before_the_first_step() -> None:
+    with seeded(0):
+        model = VAE((1, 4, 4), 2, network=MLP((4,)))
+    before = weights(model)
+    for wrong in (DataLoader(torch.rand(3, 1, 4, 5), 2), Items(torch.rand(3, 1, 4, 5))):
+        with pytest.raises(ValueError, match="validation: images has image shape"):
+            fit(model, torch.rand(4, 1, 4, 4), num_epochs=1, validation=wrong)
+    assert torch.equal(weights(model), before)
 
 
 @pytest.mark.parametrize("setting", [{"batch_size": 4}, {"drop_last": True}])

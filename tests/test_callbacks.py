@@ -405,12 +405,26 @@ def test_what_is_no_list_of_callbacks_is_named(callbacks: object, message: str) 
         (lambda: WarmUp(1), "WarmUp raises model.beta, and Recorder has no number of that name"),
         (lambda: WeightAverage("critic"), r"Recorder has no part 'critic'"),
         (lambda: KeepBest(), "watches 'validation_loss'.*Pass validation data"),
-        (lambda: KeepBest("elbo"), "watches 'elbo', but the epoch recorded"),
+        (lambda: KeepBest("elbo"), "watches 'elbo', but an epoch records"),
     ],
 )
-def test_callbacks_say_what_they_miss(make: Callable[[], Callback], message: str) -> None:
+def test_callbacks_say_what_they_miss_before_the_first_step(
+    make: Callable[[], Callback], message: str
+) -> None:
+    model = Recorder()
     with pytest.raises(ValueError, match=message):
-        fit(Recorder(), numbered(4), num_epochs=2, callbacks=[make()])
+        fit(model, numbered(4), num_epochs=2, callbacks=[make()])
+    assert not model.trained
+
+
+def test_keep_best_waits_for_a_column_that_another_callback_may_add() -> None:
+    class Judge(Callback):
+        def after_epoch(self, step: Step, row: Mapping[str, float]) -> Mapping[str, float]:
+            return {"validation_loss": -float(step.epoch)}
+
+    best = KeepBest()
+    fit(Recorder(), numbered(4), num_epochs=2, callbacks=[Judge(), best])
+    assert best.best_epoch == 1
 
 
 @pytest.mark.parametrize("hook", ["before_training", "before_step", "after_epoch"])

@@ -390,7 +390,7 @@ def test_wrong_settings_say_what_to_do() -> None:
     for bad, message in (
         (255 * data, "Divide bytes by 255"),
         (data[:0], "is empty"),
-        (data.numpy(), "Convert arrays with torch.as_tensor"),
+        (data.numpy(), "Convert it with torch.as_tensor"),
         (data[0], "Add a batch dimension"),
         ((255 * data).byte(), r"images.float\(\) / 255"),
     ):

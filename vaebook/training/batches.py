@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
+from vaebook._checks import how_to_convert
 from vaebook._random import Stream
 from vaebook.training.fingerprint import fingerprint as fingerprint_of
 from vaebook.training.fingerprint import loader_contents
@@ -94,7 +95,7 @@ class LoaderBatches:
 
     Whatever the loader and its dataset draw from torch (order, augmentation) comes from the stream
     of the order, so that a resumed run meets the same batches; it reads again those that are done.
-    Batches are checked in the first pass.
+    Batches are checked in the first pass, and one of validation data at once.
     """
 
     def __init__(
@@ -124,6 +125,15 @@ class LoaderBatches:
             if name == "data":
                 _check_repeatable(loader)
             self.description |= loader_contents(loader)
+        if name != "data" and not isinstance(loader.dataset, IterableDataset):
+            self._look_at_one(name)
+
+    def _look_at_one(self, name: str) -> None:
+        """Check the first batch of data that are needed after an epoch only."""
+        try:
+            next(self.one_pass(Stream(0)), None)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
 
     def one_pass(self, order: Stream, skip: int = 0) -> Iterator[Batch]:
         """The batches of a pass, on the device, without the first ``skip``."""
@@ -207,7 +217,7 @@ def as_batches(
             given = f"a {given} of {sorted({type(item).__name__ for item in data})}"
         raise ValueError(
             f"{name} is {given}; expected a tensor, a tuple of tensors, a torch Dataset or a "
-            "DataLoader. Convert arrays with torch.as_tensor."
+            f"DataLoader. {how_to_convert(data)}"
         )
     lengths = {len(tensor) if tensor.ndim else 0 for tensor in data}
     if lengths == {0} or not data:

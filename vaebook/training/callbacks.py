@@ -1,7 +1,7 @@
 """Hooks into the training loop."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
@@ -28,6 +28,7 @@ class Step:
     num_steps: int | None  # of the whole run
     error: BaseException | None = None  # in after_training: what ended the run, if not its end
     stop: Callable[[str], None] = field(default=_no_run, repr=False)  # end the run after this step
+    columns: frozenset[str] | None = None  # of the history, where all are known before training
 
     @property
     def num_epochs(self) -> int | None:
@@ -118,14 +119,19 @@ class KeepBest(Callback):
     def before_training(self, step: Step) -> None:
         """Forget the best epoch of an earlier run."""
         self._forget()
+        if step.columns is not None:
+            self._check_column(step.columns)
+
+    def _check_column(self, columns: Collection[str]) -> None:
+        if self.column not in columns:
+            raise ValueError(
+                f"KeepBest watches {self.column!r}, but an epoch records {sorted(columns)}. "
+                "Pass validation data to fit, or name another column."
+            )
 
     def after_epoch(self, step: Step, row: Mapping[str, float]) -> None:
         """Keep a copy if this epoch is the best so far."""
-        if self.column not in row:
-            raise ValueError(
-                f"KeepBest watches {self.column!r}, but the epoch recorded {sorted(row)}. "
-                "Pass validation data to fit, or name another column."
-            )
+        self._check_column(row)
         if row[self.column] < self._best:
             self._best, self._best_epoch = row[self.column], step.epoch
             self._weights = copy.deepcopy(step.model.state_dict())

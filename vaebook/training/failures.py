@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
@@ -137,9 +138,18 @@ def explain(error: BaseException, batch: tuple[Tensor, ...] | None) -> None:
             ".data on the way from them to it, and call fit outside of torch.no_grad()."
         )
     if batch is not None and len(batch[0]) == 1 and "more than 1 value per channel" in str(error):
-        error.add_note(
+        cure = (
             "The last batch holds a single example, which batch normalisation cannot take. Pass "
             "drop_last=True, or another batch_size."
+        )
+        if isinstance(error, ValueError):
+            error.args = (f"{error}. {cure}",)
+        else:  # of what torch.compile made
+            error.add_note(cure)
+    if isinstance(error, NotImplementedError) and re.search("'(BFloat16|Half)'", str(error)):
+        error.add_note(
+            "Not all that the model needs is there in half precision. Leave it in single precision "
+            "and pass precision='bfloat16' to fit, which keeps densities there."
         )
 
 

@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from vaebook._random import Stream
 from vaebook.training.batches import Batch, Batches
-from vaebook.training.callbacks import Callback, Step
+from vaebook.training.callbacks import Callback, KeepBest, Step
 from vaebook.training.checkpoint import fill, load_run, save_run, size_of_run
 from vaebook.training.description import differences
 from vaebook.training.failures import bad_loss, bad_number, bad_weights, explain
@@ -90,6 +90,7 @@ class Run:
         self._taken = 0  # batches of it
         self._batch: Batch | None = None  # the last one
         self._started: list[Callback] = []
+        self._columns = self._known_columns()
         self._nan_buffers = {
             name for name, buffer in model.named_buffers() if bool(buffer.isnan().any())
         }
@@ -288,7 +289,21 @@ class Run:
 
     def _here(self, epoch: int, error: BaseException | None = None) -> Step:
         length = self.epoch_length or self.batches.length
-        return Step(self.model, epoch, self.step, length, self.total_steps, error, self._stop)
+        return Step(
+            self.model, epoch, self.step, length, self.total_steps, error, self._stop, self._columns
+        )
+
+    def _known_columns(self) -> frozenset[str] | None:
+        """The columns of the history; ``None`` where model or callbacks may add some."""
+        others = [type(each) for each in self.callbacks if not isinstance(each, KeepBest)]
+        if callable(getattr(self.model, "epoch_columns", None)) or any(
+            kind.after_epoch is not Callback.after_epoch for kind in others
+        ):
+            return None
+        losses = [player.column for player in self.players]
+        if self.settings.get("validation") is not None:
+            losses += [f"validation_{column}" for column in losses]
+        return frozenset({"epoch", "seconds", *losses})
 
     def _stop(self, reason: str) -> None:
         self.stopped = str(reason)
