@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
 from torch.nn import functional as F
 
-from vaebook._checks import check_count
+from vaebook._checks import check_count, check_share
 from vaebook.distributions.likelihoods import BernoulliLikelihood, Likelihood
 
 
@@ -118,8 +118,7 @@ class AutoregressiveLikelihood(Likelihood):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout is {dropout!r}; expected a share of at least 0, below 1.")
+        check_share("dropout", dropout)
         channels, height, width = image_shape
         self.pixels = pixels if pixels is not None else BernoulliLikelihood()
         self.context = nn.Sequential(

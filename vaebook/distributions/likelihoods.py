@@ -97,6 +97,22 @@ def _check_binary(images: Tensor) -> None:
         )
 
 
+def as_likelihood(likelihood: "Likelihood | None") -> "Likelihood":
+    """What was given as p(x | z), Gaussian pixels with σ = 0.1 for ``None``.
+
+    Raises:
+        ValueError: if it is something else, such as a name or a class.
+    """
+    if likelihood is None:
+        return GaussianLikelihood()
+    if not isinstance(likelihood, Likelihood):
+        raise ValueError(
+            f"likelihood is {likelihood!r}; expected an object of a class of likelihoods, such as "
+            "BernoulliLikelihood() or GaussianLikelihood(0.1)."
+        )
+    return likelihood
+
+
 class BernoulliLikelihood(Likelihood):
     """Black-and-white pixels: the output holds the logits; −log p is the summed cross-entropy.
 
@@ -164,7 +180,7 @@ class _GaussianBase(Likelihood):
 
     def __init__(self, mean: MeanActivation) -> None:
         super().__init__()
-        if mean not in ("sigmoid", "identity"):
+        if not isinstance(mean, str) or mean not in ("sigmoid", "identity"):
             raise ValueError(
                 f"mean is {mean!r}; expected 'sigmoid' (data in [0, 1]) or 'identity'."
             )

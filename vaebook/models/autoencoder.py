@@ -5,7 +5,8 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaebook._checks import check_images
-from vaebook.distributions import GaussianLikelihood, Likelihood
+from vaebook.distributions import Likelihood
+from vaebook.distributions.likelihoods import as_likelihood
 from vaebook.models.latent_variable import ImageShape, LatentVariableModel
 from vaebook.models.networks import Network, as_network
 
@@ -35,7 +36,7 @@ class Autoencoder(LatentVariableModel):
         super().__init__(image_shape, latent_dim)
         self.network = as_network(network)
         self.encoder = self.network.encoder(self.image_shape, self.latent_dim)
-        self.likelihood = likelihood if likelihood is not None else GaussianLikelihood()
+        self.likelihood = as_likelihood(likelihood)
         channels, height, width = self.image_shape
         outputs = (channels * self.likelihood.outputs_per_channel, height, width)
         self.decoder = self.network.decoder(self.latent_dim, outputs)

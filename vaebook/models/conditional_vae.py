@@ -7,14 +7,21 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from vaebook._checks import check_count, check_images, values_are_checked
+from vaebook._checks import (
+    check_choice,
+    check_count,
+    check_images,
+    check_weight,
+    how_to_convert,
+    values_are_checked,
+)
 from vaebook.distributions import (
     DiagonalGaussian,
-    GaussianLikelihood,
     Likelihood,
     gaussian_kl,
     gaussian_kl_diagonal,
 )
+from vaebook.distributions.likelihoods import as_likelihood
 from vaebook.models.latent_variable import ImageShape, LatentVariableModel, evaluating
 from vaebook.models.networks import Network, as_network
 from vaebook.models.vae import Elbo
@@ -72,10 +79,9 @@ class ConditionalVAE(LatentVariableModel):
         super().__init__(image_shape, latent_dim)
         check_count("latent_dim", latent_dim)
         check_count("condition_dim", condition_dim)
-        if prior not in ("fixed", "learned"):
-            raise ValueError(f"prior is {prior!r}; expected 'fixed' or 'learned'.")
-        if not beta >= 0:
-            raise ValueError(f"beta is {beta!r}; expected a number of at least 0.")
+        check_choice("prior", prior, ("fixed", "learned"))
+        check_weight("beta", beta)
+        check_count("prior_hidden", prior_hidden)
         self.condition_dim, self.beta = condition_dim, beta
         self.encoder_sees, self.decoder_sees = encoder_sees, decoder_sees
         plan = as_network(network)
@@ -83,7 +89,7 @@ class ConditionalVAE(LatentVariableModel):
         seen = (channels + encoder_sees, height, width)
         self.paint = nn.Linear(condition_dim, height * width) if encoder_sees else None
         self.encoder = plan.encoder(seen, 2 * latent_dim)
-        self.likelihood = likelihood if likelihood is not None else GaussianLikelihood()
+        self.likelihood = as_likelihood(likelihood)
         outputs = (channels * self.likelihood.outputs_per_channel, height, width)
         self.decoder = plan.decoder(latent_dim + decoder_sees * condition_dim, outputs)
         self.prior_network = None
@@ -101,8 +107,15 @@ class ConditionalVAE(LatentVariableModel):
         """Conditions ``[n, k]`` that fit the model, moved to it; labels ``[n]`` as one-hot rows."""
         expected = f"expected [n, {self.condition_dim}], a row for each image, or labels [n]"
         if not isinstance(given, Tensor):
-            raise ValueError(f"conditions is a {type(given).__name__}; {expected} in a tensor.")
-        whole = not given.is_floating_point() and not given.is_complex()
+            raise ValueError(
+                f"conditions is a {type(given).__name__}; {expected} in a tensor. "
+                f"{how_to_convert(given)}"
+            )
+        if given.is_complex():
+            raise ValueError(f"conditions have dtype {given.dtype}; {expected}.")
+        if given.dtype in (torch.uint16, torch.uint32, torch.uint64):
+            given = given.to(torch.int64)  # torch can do little with these
+        whole = not given.is_floating_point()
         is_label = whole and given.ndim == 1
         if not is_label and (given.ndim != 2 or given.shape[1] != self.condition_dim):
             raise ValueError(

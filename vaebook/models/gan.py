@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn.utils.parametrizations import spectral_norm as normalise_spectrum
 
-from vaebook._checks import check_images
+from vaebook._checks import check_choice, check_images, check_weight
 from vaebook.distributions import as_prior
 from vaebook.models.latent_variable import ImageShape, LatentVariableModel
 from vaebook.models.networks import Network, as_network
@@ -124,12 +124,8 @@ class GAN(LatentVariableModel):
         betas: tuple[float, float] = (0.5, 0.99),
     ) -> None:
         super().__init__(image_shape, latent_dim)
-        if loss not in GENERATOR_LOSSES:
-            raise ValueError(f"loss is {loss!r}; expected one of {sorted(GENERATOR_LOSSES)}.")
-        if not gradient_penalty >= 0:
-            raise ValueError(
-                f"gradient_penalty is {gradient_penalty!r}; expected a weight of at least 0."
-            )
+        check_choice("loss", loss, GENERATOR_LOSSES)
+        check_weight("gradient_penalty", gradient_penalty, "a weight")
         self._prior = as_prior(prior, self.latent_dim, learned=False)
         self.network = as_network(network)
         self.generator = self.network.decoder(self.latent_dim, self.image_shape)

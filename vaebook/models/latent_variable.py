@@ -1,7 +1,7 @@
 """What the models of the book share: pictures, codes, and the ways between them."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from vaebook._checks import channels_last, check_codes, check_count, check_images
+from vaebook._checks import channels_last, check_codes, check_count, check_images, how_to_convert
 from vaebook._configuration import Configured
 from vaebook._random import seeded, unseeded
 from vaebook.training.modes import evaluating as evaluating
@@ -107,7 +107,7 @@ class LatentVariableModel(Configured, nn.Module):
             if not isinstance(value, Tensor):
                 raise ValueError(
                     f"a {type(value).__name__} is given; expected a torch tensor with a row for "
-                    "each example. Convert it with torch.as_tensor."
+                    f"each example. {how_to_convert(value)}"
                 )
         if len({value.shape[:1] for value in rows}) != 1 or not rows[0].ndim:
             shapes = " and ".join(str(tuple(value.shape)) for value in rows)
@@ -137,7 +137,9 @@ def as_image_shape(shape: Sequence[int]) -> ImageShape:
     Raises:
         ValueError: if it is something else, or surely ``(height, width, channels)``.
     """
-    entries = tuple(shape) if not isinstance(shape, str) else ()
+    if isinstance(shape, Tensor):
+        shape = shape.tolist()
+    entries = tuple(shape) if isinstance(shape, Iterable) and not isinstance(shape, str) else ()
     if len(entries) != 3:
         raise ValueError(f"image_shape is {shape!r}; expected (channels, height, width).")
     for name, value in zip(("channels", "height", "width"), entries, strict=True):

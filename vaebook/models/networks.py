@@ -1,7 +1,7 @@
 """Encoders and decoders, shared by every model: a plan that builds both sides."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -10,7 +10,7 @@ from typing import Protocol
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vaebook._checks import check_count
+from vaebook._checks import check_choice, check_count
 from vaebook.models.latent_variable import ImageShape as ImageShape
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -51,8 +51,7 @@ def as_network(network: Network | None) -> Network:
 
 
 def _activation(name: str) -> nn.Module:
-    if name not in ACTIVATIONS:
-        raise ValueError(f"activation is {name!r}; expected one of {sorted(ACTIVATIONS)}.")
+    check_choice("activation", name, ACTIVATIONS)
     return ACTIVATIONS[name]()
 
 
@@ -62,6 +61,13 @@ def _check_sides(image_shape: ImageShape, num_codes: int) -> None:
     for name, value in zip(("channels", "height", "width"), image_shape, strict=True):
         check_count(f"image_shape's {name}", int(value))
     check_count("the number of codes", num_codes)
+
+
+def _check_widths(name: str, widths: Sequence[int]) -> None:
+    if not isinstance(widths, list | tuple):
+        raise ValueError(f"{name} is {widths!r}; expected a tuple of widths, such as (400,).")
+    for width in widths:
+        check_count(f"each width of {name}", width)
 
 
 class _Add(nn.Module):
@@ -110,12 +116,14 @@ class MLP:
     def encoder(self, image_shape: ImageShape, num_outputs: int) -> nn.Module:
         """Images ``[n, c, h, w]`` to ``[n, num_outputs]``."""
         _check_sides(image_shape, num_outputs)
+        _check_widths("hidden", self.hidden)
         widths = (math.prod(image_shape), *self.hidden, num_outputs)
         return nn.Sequential(*_add(-self.background), nn.Flatten(), *self._layers(widths))
 
     def decoder(self, latent_dim: int, image_shape: ImageShape) -> nn.Module:
         """Codes ``[n, latent_dim]`` to ``[n, c, h, w]``."""
         _check_sides(image_shape, latent_dim)
+        _check_widths("hidden", self.hidden)
         widths = (latent_dim, *reversed(self.hidden), math.prod(image_shape))
         return nn.Sequential(*self._layers(widths), nn.Unflatten(1, image_shape))
 
@@ -151,6 +159,8 @@ class Conv:
     def encoder(self, image_shape: ImageShape, num_outputs: int) -> nn.Module:
         """Images ``[n, c, h, w]`` to ``[n, num_outputs]``."""
         _check_sides(image_shape, num_outputs)
+        _check_widths("channels", self.channels)
+        check_count("hidden", self.hidden)
         layers: list[nn.Module] = [*_add(-self.background), *self._frame(image_shape)]
         for fan_in, fan_out in pairwise((image_shape[0], *self.channels)):
             layers += [nn.Conv2d(fan_in, fan_out, 4, stride=2, padding=1), self._act()]

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, Laplace, MultivariateNormal, constraints
 from torch.nn import functional as F
 
+from vaebook._checks import check_choice
 from vaebook.distributions import DiagonalGaussian, PowerSpherical, StretchedBeta
 from vaebook.distributions.fixed_priors import HALF_WIDTH
 from vaebook.distributions.spherical import unit_sphere
@@ -92,8 +93,7 @@ def check_support(family: str, latent_dim: int, support: constraints.Constraint 
         latent_dim: numbers in a code.
         support: of the prior; ``None`` if it is not known.
     """
-    if family not in POSTERIORS:
-        raise ValueError(f"posterior is {family!r}; expected one of {sorted(POSTERIORS)}.")
+    check_choice("posterior", family, POSTERIORS)
     if support is None:
         return
     on_sphere = isinstance(getattr(support, "base_constraint", support), type(unit_sphere))

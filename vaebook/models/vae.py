@@ -7,17 +7,17 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
-from vaebook._checks import check_count, check_images
+from vaebook._checks import check_count, check_images, check_weight
 from vaebook.distributions import (
     DiagonalGaussian,
     FixedPrior,
-    GaussianLikelihood,
     Likelihood,
     Prior,
     as_prior,
     gaussian_kl,
     gaussian_kl_diagonal,
 )
+from vaebook.distributions.likelihoods import as_likelihood
 from vaebook.models.latent_variable import ImageShape, LatentVariableModel
 from vaebook.models.networks import Network, as_network
 from vaebook.models.posteriors import POSTERIORS, PosteriorFamily, check_support
@@ -76,10 +76,8 @@ class VAE(LatentVariableModel):
         super().__init__(image_shape, latent_dim)
         self._prior = as_prior(prior, self.latent_dim)
         check_support(posterior, self.latent_dim, self._prior.support)
-        if not beta >= 0:
-            raise ValueError(f"beta is {beta!r}; expected a number of at least 0.")
-        if not free_bits >= 0:
-            raise ValueError(f"free_bits is {free_bits!r}; expected nats of at least 0.")
+        check_weight("beta", beta)
+        check_weight("free_bits", free_bits, "nats")
         if free_bits and not (self.has_standard_prior and posterior == "diagonal"):
             raise ValueError(
                 "free bits need the rate of each dimension; expected the prior N(0, I) and a "
@@ -92,7 +90,7 @@ class VAE(LatentVariableModel):
         self.network = as_network(network)
         num_outputs = POSTERIORS[posterior].num_outputs(self.latent_dim)
         self.encoder = self.network.encoder(self.image_shape, num_outputs)
-        self.likelihood = likelihood if likelihood is not None else GaussianLikelihood()
+        self.likelihood = as_likelihood(likelihood)
         channels, height, width = self.image_shape
         outputs = (channels * self.likelihood.outputs_per_channel, height, width)
         self.decoder = self.network.decoder(self.latent_dim, outputs)

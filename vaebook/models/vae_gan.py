@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vaebook._checks import check_images
+from vaebook._checks import check_images, check_weight
 from vaebook.distributions import Likelihood, Prior
 from vaebook.models.gan import discriminator_loss, gradient_penalty, non_saturating_loss
 from vaebook.models.latent_variable import ImageShape
@@ -74,8 +74,7 @@ class VAEGAN(VAE):
             ("adversarial_weight", adversarial_weight),
             ("gradient_penalty", gradient_penalty),
         ):
-            if not value >= 0:
-                raise ValueError(f"{name} is {value!r}; expected a weight of at least 0.")
+            check_weight(name, value, "a weight")
         if judged not in ("samples", "reconstructions", "both"):
             raise ValueError(
                 f"judged is {judged!r}; expected 'samples', 'reconstructions' or 'both'."

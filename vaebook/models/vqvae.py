@@ -7,9 +7,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vaebook._checks import check_count, check_images, values_are_checked
+from vaebook._checks import check_count, check_images, check_weight, values_are_checked
 from vaebook._random import seeded, unseeded
-from vaebook.distributions import GaussianLikelihood, Likelihood
+from vaebook.distributions import Likelihood
+from vaebook.distributions.likelihoods import as_likelihood
 from vaebook.models.codebook import Codebook
 from vaebook.models.latent_variable import ImageShape, LatentVariableModel
 from vaebook.models.networks import Network, as_network
@@ -55,14 +56,13 @@ class VQVAE(LatentVariableModel):
         check_count("num_letters", num_letters)
         check_count("letter_dim", letter_dim)
         super().__init__(image_shape, num_letters * letter_dim)
-        if not commitment >= 0:
-            raise ValueError(f"commitment is {commitment!r}; expected a number of at least 0.")
+        check_weight("commitment", commitment)
         self.num_letters, self.letter_dim = num_letters, letter_dim
         self.commitment = commitment
         self.network = as_network(network)
         self.encoder = self.network.encoder(self.image_shape, self.latent_dim)
         self.codebook = Codebook(codebook_size, letter_dim)
-        self.likelihood = likelihood if likelihood is not None else GaussianLikelihood()
+        self.likelihood = as_likelihood(likelihood)
         channels, height, width = self.image_shape
         outputs = (channels * self.likelihood.outputs_per_channel, height, width)
         self.decoder = self.network.decoder(self.latent_dim, outputs)

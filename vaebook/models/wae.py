@@ -6,6 +6,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
+from vaebook._checks import check_weight
 from vaebook.distributions import Likelihood, as_prior, mmd
 from vaebook.distributions.discrepancy import SCALES, Kernel
 from vaebook.models.autoencoder import Autoencoder
@@ -53,8 +54,7 @@ class WassersteinAutoencoder(Autoencoder):
         scales: Sequence[float] = SCALES,
     ) -> None:
         super().__init__(image_shape, latent_dim, network=network, likelihood=likelihood)
-        if not mmd_weight >= 0:
-            raise ValueError(f"mmd_weight is {mmd_weight!r}; expected a number of at least 0.")
+        check_weight("mmd_weight", mmd_weight)
         self._prior = as_prior(prior, self.latent_dim, learned=False)
         self.mmd_weight = mmd_weight
         self.kernel: Kernel = kernel

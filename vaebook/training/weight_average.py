@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from vaebook._checks import check_share
 from vaebook.training.callbacks import Callback, Step
 
 
@@ -25,8 +26,7 @@ class WeightAverage(Callback):
     """
 
     def __init__(self, part: str = "generator", decay: float = 0.995) -> None:
-        if not 0 <= decay < 1:
-            raise ValueError(f"decay is {decay!r}; expected a share of at least 0 and below 1.")
+        check_share("decay", decay)
         self.part = part
         self.decay = decay
         self._average: nn.Module | None = None
