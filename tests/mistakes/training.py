@@ -154,10 +154,10 @@ LIVES = (
         "callbacks-draw-from-the-models-noise",
         "Let a callback that shows samples draw from the generator that trains.",
         STATE,
-        "            with self.callback_noise:\n                for callback in self.callbacks:\n"
-        "                    new",
-        "            if self.callbacks:\n                for callback in self.callbacks:\n"
-        "                    new",
+        "            with self.callback_noise, still_training(self.model):\n"
+        "                for callback in self.callbacks:\n                    new",
+        "            with still_training(self.model):\n"
+        "                for callback in self.callbacks:\n                    new",
         ("tests/test_callbacks.py::test_what_a_callback_draws_changes_nothing",),
     ),
     Mistake(
