@@ -227,3 +227,11 @@ def test_bad_settings_are_refused():
         small().decode(torch.zeros(3, 5))
     with pytest.raises(ValueError, match=r"\[0, 1\]"):
         small().discriminator_loss(torch.full((3, *SHAPE), 2.0))
+
+
+def test_a_gan_has_no_reconstruction() -> None:
+    """Who asks for it by ``hasattr``, such as chapter 12's comparison, is told so."""
+    model = GAN((1, 4, 4), 2)
+    assert not hasattr(model, "reconstruct")
+    with pytest.raises(NotImplementedError, match="has no encoder"):
+        model.encode_all(torch.rand(2, 1, 4, 4))

@@ -1,7 +1,7 @@
 """The generative adversarial network: a generator whose only teacher is a critic of pictures."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, NoReturn
 
 import torch
 import torch.nn.functional as F
@@ -191,6 +191,11 @@ class GAN(LatentVariableModel):
     def forward(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n c h w"]:  # type: ignore[override]
         """See :meth:`decode`: a GAN has no encoder, so that its input is the noise."""
         return self.decode(codes)
+
+    @property
+    def reconstruct(self) -> NoReturn:
+        """A GAN has none: it has no encoder."""
+        raise AttributeError("a GAN has no encoder, and so no reconstruct; it has sample.")
 
     def sample(self, num_images: int, *, seed: int | None = None) -> Float[Tensor, "n c h w"]:
         """New pictures: noise from the prior through the generator; no gradient is kept.
