@@ -172,7 +172,7 @@ def unsealed(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         PermissionError: if the file may not be read.
         ValueError: if the file is damaged or was written by something else.
     """
-    with _open(path, "weights", "save_weights") as file:
+    with _open(path, "weights", "save_weights or save_model") as file:
         content = file.read()
     metadata = _header(path, content)
     stored = metadata.pop("sha256", None)
