@@ -204,9 +204,10 @@ def mixture() -> Case:
 
 
 def learned(
-    prior: d.Prior, points: tuple[Tensor, Tensor], shake: float, encode: Any = None
+    make: Callable[[], d.Prior], points: tuple[Tensor, Tensor], shake: float, encode: Any = None
 ) -> Case:
     with seeded(0), torch.no_grad():
+        prior = make()
         for parameter in prior.parameters():
             parameter += shake * torch.randn_like(parameter)
     x, weights = points
@@ -218,7 +219,7 @@ def learned(
 def learned_gaussian(log_std: float) -> Case:
     prior = d.LearnedGaussianPrior(1)
     prior.log_std.data.fill_(log_std)
-    return learned(prior, line(0.0, 10 * math.exp(log_std)), 0.0)
+    return learned(lambda: prior, line(0.0, 10 * math.exp(log_std)), 0.0)
 
 
 def vamp() -> Case:
@@ -230,7 +231,7 @@ def vamp() -> Case:
 
     pictures = torch.tensor([[0.1, 0.1], [0.5, 0.5], [0.9, 0.95]]).reshape(3, 1, 1, 2)
     x = torch.cat([line(-2.4, 2e-3)[0], line(0.0, 0.2)[0], line(2.4, 40.0)[0]]).sort().values
-    return learned(d.VampPrior(pictures, 1), (x, trapezoids(x)), 0.0, encode)
+    return learned(lambda: d.VampPrior(pictures, 1), (x, trapezoids(x)), 0.0, encode)
 
 
 # --- codes after training -----------------------------------------------------------------------
@@ -355,13 +356,13 @@ CASES: dict[str, list[partial[Case]]] = {
     "LearnedGaussianPrior": [
         partial(learned_gaussian, -7.0),
         partial(learned_gaussian, 5.0),
-        partial(learned, d.LearnedGaussianPrior(2, covariance="full"), plane(20.0), 0.5),
+        partial(learned, partial(d.LearnedGaussianPrior, 2, covariance="full"), plane(20.0), 0.5),
     ],
-    "MixturePrior": [partial(learned, d.MixturePrior(2, 5), plane(30.0), 1.0)],
+    "MixturePrior": [partial(learned, partial(d.MixturePrior, 2, 5), plane(30.0), 1.0)],
     "VampPrior": [vamp],
     "FlowPrior": [
-        partial(learned, d.FlowPrior(1, **SPLINE), line(0.0, 20.0, 100_001), 1.0),
-        partial(learned, d.FlowPrior(2, **SPLINE), plane(7.0), 0.3),
+        partial(learned, partial(d.FlowPrior, 1, **SPLINE), line(0.0, 20.0, 100_001), 1.0),
+        partial(learned, partial(d.FlowPrior, 2, **SPLINE), plane(7.0), 0.3),
     ],
     "Mixture": [mixture],
     # codes after training

@@ -5,7 +5,7 @@ import torch
 from torch.distributions import Normal, kl_divergence
 
 from tests.properties import uniform
-from vaebook.distributions import standard_normal
+from vaebook.distributions import standard_normal, unit_laplace
 from vaebook.models import MLP, VAE
 from vaebook.training import seeded
 
@@ -79,4 +79,5 @@ def test_none_is_the_plain_loss_and_misuse_is_refused() -> None:
     with pytest.raises(ValueError, match="free bits need the rate of each dimension"):
         VAE((1, 4, 4), 3, free_bits=1, posterior="full")
     with pytest.raises(ValueError, match="free bits need the rate of each dimension"):
-        VAE((1, 4, 4), 3, free_bits=1, prior=standard_normal(3))
+        VAE((1, 4, 4), 3, free_bits=1, prior=unit_laplace(3))
+    VAE((1, 4, 4), 3, free_bits=1, prior=standard_normal(3))  # N(0, I) by another name

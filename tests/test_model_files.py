@@ -203,7 +203,10 @@ def test_no_model_is_forgotten() -> None:
         for name in m.__all__
         if isinstance(getattr(m, name), type) and issubclass(getattr(m, name), nn.Module)
     }
-    assert public - {name.split()[0] for name in MODELS} <= {"LatentVariableModel"}
+    assert public - {name.split()[0] for name in MODELS} <= {
+        "GenerativeModel",
+        "LatentVariableModel",
+    }
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
@@ -278,8 +281,10 @@ def test_a_compiled_model_is_saved_as_itself(tmp_path: Path) -> None:
 def test_the_default_device_is_the_main_memory(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     save_model(VAE(SHAPE, 2, network=NET), path)
-    loaded = load_model(path, "meta")
-    assert {value.device.type for value in loaded.parameters()} == {"meta"}
+    loaded = load_model(path)
+    assert {value.device.type for value in loaded.parameters()} == {"cpu"}
+    with pytest.raises(ValueError, match="device is 'meta', which holds no numbers"):
+        load_model(path, "meta")
 
 
 # --- with load_weights --------------------------------------------------------------------------

@@ -105,7 +105,7 @@ def run(
             last["inversion"] = float(distance.square().mean().sqrt())
         if name == BASELINE:
             with torch.no_grad():
-                rebuilt = model.reconstruct(held_out)
+                rebuilt = model.reconstruct(held_out)  # type: ignore[operator]
             last["reconstruction"] = float((rebuilt - held_out).square().mean().sqrt())
         judged = {at_end: last}
         for step in STAGES:

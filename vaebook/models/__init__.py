@@ -15,7 +15,7 @@ from vaebook.models.incomplete_gaussian import IncompleteGaussian
 from vaebook.models.incomplete_vae import IncompleteVAE
 from vaebook.models.interpolation import slerp
 from vaebook.models.io import load_model, save_model
-from vaebook.models.latent_variable import LatentVariableModel
+from vaebook.models.latent_variable import GenerativeModel, LatentVariableModel
 from vaebook.models.networks import MLP, Conv, Network
 from vaebook.models.optimal_decoder import OptimalDecoder
 from vaebook.models.ppca import ProbabilisticPCA, best_covariance, posterior_gap
@@ -37,6 +37,7 @@ __all__ = [
     "Conv",
     "Elbo",
     "FactorRegressor",
+    "GenerativeModel",
     "IncompleteGaussian",
     "IncompleteVAE",
     "LatentVariableModel",

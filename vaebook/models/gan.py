@@ -1,7 +1,7 @@
 """The generative adversarial network: a generator whose only teacher is a critic of pictures."""
 
 from collections.abc import Callable
-from typing import Literal, NoReturn
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,7 @@ from torch.nn.utils.parametrizations import spectral_norm as normalise_spectrum
 
 from vaebook._checks import check_choice, check_images, check_weight
 from vaebook.distributions import as_prior
-from vaebook.models.latent_variable import ImageShape, LatentVariableModel
+from vaebook.models.latent_variable import GenerativeModel, ImageShape
 from vaebook.models.networks import Network, as_network
 from vaebook.training.players import Player
 
@@ -84,7 +84,7 @@ def gradient_penalty(
     return slope.square().flatten(1).sum(1) / 2  # summed over pixels, one value per picture
 
 
-class GAN(LatentVariableModel):
+class GAN(GenerativeModel):
     """A generator from noise to pictures, and a discriminator that tells its pictures from real.
 
     There is no p(x) to evaluate, no encoder, no reconstruction: :meth:`sample` and :meth:`decode`
@@ -188,14 +188,9 @@ class GAN(LatentVariableModel):
         pictures: Tensor = self.generator(self._codes(codes))
         return pictures.to(self.dtype)
 
-    def forward(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n c h w"]:  # type: ignore[override]
+    def forward(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, "n c h w"]:
         """See :meth:`decode`: a GAN has no encoder, so that its input is the noise."""
         return self.decode(codes)
-
-    @property
-    def reconstruct(self) -> NoReturn:
-        """A GAN has none: it has no encoder."""
-        raise AttributeError("a GAN has no encoder, and so no reconstruct; it has sample.")
 
     def sample(self, num_images: int, *, seed: int | None = None) -> Float[Tensor, "n c h w"]:
         """New pictures: noise from the prior through the generator; no gradient is kept.

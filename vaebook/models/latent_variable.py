@@ -18,25 +18,8 @@ ImageShape = tuple[int, int, int]
 PIXELS_AT_ONCE = 2**20  # of pictures in a block: 4 MiB, and a few times that inside a network
 
 
-class LatentVariableModel(Configured, nn.Module):
-    """A model of pictures x by codes z; what a model has of the following has one name everywhere.
-
-    ============================ ==================================================================
-    ``prior``                    p(z), where there is one
-    ``posterior(x)``             q(z | x)
-    ``likelihood_of(z)``         p(x | z)
-    ``elbo(x)``                  the bound of log p(x) and its two terms, for each picture
-    ``loss(x)``                  what training lowers, in nats, for each picture
-    ``check(x)``                 raises an error for data that the loss cannot take
-    ``encode(x)``, ``decode(z)`` the code of a picture, the picture of a code, with gradients
-    ``model(x)``                 ``decode(encode(x))``, with gradients
-    ``encode_all``,              the same for any number of pictures: in blocks, without gradients,
-    ``decode_all``,              in evaluation mode; pictures elsewhere are moved to the model block
-    ``reconstruct``              by block
-    ``sample(n)``                new pictures, likewise
-    ============================ ==================================================================
-
-    A conditional model takes its conditions behind x or z in each of them.
+class GenerativeModel(Configured, nn.Module):
+    """What a GAN and a VAE share: a decoder from codes to pictures, and where it is.
 
     Args:
         image_shape: ``(channels, height, width)``.
@@ -64,10 +47,6 @@ class LatentVariableModel(Configured, nn.Module):
         """What the model computes in."""
         return self._place.dtype
 
-    def forward(self, images: Tensor, *given: Tensor) -> Tensor:
-        """Each image after a trip through its code, with gradients."""
-        return self.decode(self.encode(images, *given), *given)
-
     def check(self, images: Tensor) -> None:
         """Raise a ``ValueError`` for images that :meth:`loss` cannot take.
 
@@ -78,29 +57,13 @@ class LatentVariableModel(Configured, nn.Module):
         if likelihood is not None:
             likelihood.check(images)
 
-    def encode(self, *args: Any, **kwargs: Any) -> Tensor:
-        """The code of each image.
-
-        Raises:
-            NotImplementedError: if the model has no encoder.
-        """
-        raise NotImplementedError(f"a {type(self).__name__} has no encoder.")
-
     def decode(self, *args: Any, **kwargs: Any) -> Tensor:
         """The picture of each code."""
-        raise NotImplementedError(f"a {type(self).__name__} has no decoder.")
-
-    def encode_all(self, images: Tensor, *given: Tensor) -> Tensor:
-        """The codes of any number of images, on the model's device; no gradient is kept."""
-        return self._in_blocks(self.encode, images, *given)
+        raise NotImplementedError(f"{type(self).__name__} has no decode; define it.")
 
     def decode_all(self, codes: Tensor, *given: Tensor) -> Tensor:
         """The pictures of any number of codes, on the model's device; no gradient is kept."""
         return self._in_blocks(self.decode, codes, *given)
-
-    def reconstruct(self, images: Tensor, *given: Tensor) -> Tensor:
-        """Each image after a trip through its code, where the images are; no gradient is kept."""
-        return self._in_blocks(self, images, *given).to(images.device)
 
     def _in_blocks(self, function: Callable[..., Tensor], *rows: Tensor) -> Tensor:
         for value in rows:
@@ -129,6 +92,51 @@ class LatentVariableModel(Configured, nn.Module):
         """Codes ``[n, d]`` that fit the model, moved to it."""
         check_codes(codes, self.latent_dim)
         return codes.to(self.device)
+
+
+class LatentVariableModel(GenerativeModel):
+    """A model of pictures x by codes z; what a model has of the following has one name everywhere.
+
+    ============================ ==================================================================
+    ``prior``                    p(z), where there is one
+    ``posterior(x)``             q(z | x)
+    ``likelihood_of(z)``         p(x | z)
+    ``elbo(x)``                  the bound of log p(x) and its two terms, for each picture
+    ``loss(x)``                  what training lowers, in nats, for each picture
+    ``check(x)``                 raises an error for data that the loss cannot take
+    ``encode(x)``, ``decode(z)`` the code of a picture, the picture of a code, with gradients
+    ``model(x)``                 ``decode(encode(x))``, with gradients
+    ``encode_all``,              the same for any number of pictures: in blocks, without gradients,
+    ``decode_all``,              in evaluation mode; pictures elsewhere are moved to the model block
+    ``reconstruct``              by block
+    ``sample(n)``                new pictures, likewise
+    ============================ ==================================================================
+
+    A conditional model takes its conditions behind x or z in each of them.
+
+    Args:
+        image_shape: ``(channels, height, width)``.
+        latent_dim: numbers in a code.
+
+    Raises:
+        ValueError: if a size is no positive integer, or the channels come last.
+    """
+
+    def forward(self, images: Tensor, *given: Tensor) -> Tensor:
+        """Each image after a trip through its code, with gradients."""
+        return self.decode(self.encode(images, *given), *given)
+
+    def encode(self, *args: Any, **kwargs: Any) -> Tensor:
+        """The code of each image."""
+        raise NotImplementedError(f"{type(self).__name__} has no encode; define it.")
+
+    def encode_all(self, images: Tensor, *given: Tensor) -> Tensor:
+        """The codes of any number of images, on the model's device; no gradient is kept."""
+        return self._in_blocks(self.encode, images, *given)
+
+    def reconstruct(self, images: Tensor, *given: Tensor) -> Tensor:
+        """Each image after a trip through its code, where the images are; no gradient is kept."""
+        return self._in_blocks(self, images, *given).to(images.device)
 
 
 def as_image_shape(shape: Sequence[int]) -> ImageShape:
