@@ -8,7 +8,7 @@ that lie on the device, side by side in one run, round after round.
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from vaebook._checks import already_checked
 from vaebook.distributions import GaussianLikelihood
 from vaebook.models import GAN, MLP, VAE, VQVAE
 from vaebook.training import fit, seeded
-from vaebook.training.players import players_of
+from vaebook.training.players import Player, players_of
 
 SHAPE = (1, 28, 28)
 NUM_IMAGES = 60_000
@@ -53,6 +53,18 @@ def optimizers_of(model: nn.Module) -> list[torch.optim.Optimizer]:
     ]
 
 
+def take_step(
+    players: Sequence[Player], optimizers: Sequence[torch.optim.Optimizer], batch: Tensor
+) -> None:
+    """A step of each player on a batch, as it is written by hand."""
+    for player, optimizer in zip(players, optimizers, strict=True):
+        with already_checked():
+            loss = player.loss(batch).mean()
+        optimizer.zero_grad()
+        loss.backward(inputs=player.trained)
+        optimizer.step()
+
+
 def hand_eager(model: nn.Module, images: Tensor, batch_size: int, num_epochs: int) -> list[float]:
     """Seconds of each epoch of the plainest loop; no losses are collected."""
     players, optimizers = players_of(model), optimizers_of(model)
@@ -62,13 +74,7 @@ def hand_eager(model: nn.Module, images: Tensor, batch_size: int, num_epochs: in
         start = time.perf_counter()
         order = torch.randperm(len(images), device="cuda")
         for rows in order.split(batch_size)[: len(images) // batch_size]:
-            batch = images.index_select(0, rows)
-            for player, optimizer in zip(players, optimizers, strict=True):
-                with already_checked():
-                    loss = player.loss(batch).mean()
-                optimizer.zero_grad()
-                loss.backward(inputs=player.trained)
-                optimizer.step()
+            take_step(players, optimizers, images.index_select(0, rows))
         torch.cuda.synchronize()
         seconds.append(time.perf_counter() - start)
     return seconds
@@ -81,24 +87,15 @@ def hand_captured(
     players, optimizers = players_of(model), optimizers_of(model)
     model.train()
     batch = images[:batch_size].clone()
-
-    def step() -> None:
-        for player, optimizer in zip(players, optimizers, strict=True):
-            with already_checked():
-                loss = player.loss(batch).mean()
-            optimizer.zero_grad()
-            loss.backward(inputs=player.trained)
-            optimizer.step()
-
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
         for _ in range(3):
-            step()
+            take_step(players, optimizers, batch)
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        step()
+        take_step(players, optimizers, batch)
     seconds = []
     for _ in range(num_epochs):
         start = time.perf_counter()
