@@ -194,18 +194,21 @@ def test_a_resumed_game_is_the_uninterrupted_one_bit_for_bit(images, tmp_path):
 
 
 def test_a_gan_learns_where_the_pictures_are():
-    """Pictures of one brightness, uniform in [0.2, 0.6]: mean 0.4, sd 0.115."""
+    """Pictures of one brightness, uniform in [0.2, 0.6]: mean 0.4, sd 0.115.
+
+    Over five seeds: means 0.388 to 0.410, deviations 0.118 to 0.126, and 0.01 of the variance
+    between pictures within one. With pixels drawn apart it would be 16 times, untrained 8 to 101.
+    """
     torch.manual_seed(0)
     images = (0.2 + 0.4 * torch.rand(500, 1, 1, 1)).expand(-1, *SHAPE).contiguous()
-    model = GAN(SHAPE, 2, network=MLP((32,), "leaky relu"), gradient_penalty=0.1, betas=(0.0, 0.99))
+    network = MLP((128,), "leaky relu")
+    model = GAN(SHAPE, 2, network=network, gradient_penalty=0.1, betas=(0.0, 0.99))
     fit(model, images, num_epochs=60, batch_size=50, lr=4e-3, callbacks=[WeightAverage()])
     pixels = model.sample(2000, seed=1)
-    assert float(pixels.mean()) == pytest.approx(0.4, abs=0.05)
-    assert float(pixels.mean((1, 2, 3)).std()) == pytest.approx(0.115, abs=0.04)
-    # each picture of one brightness: of 16 pixels drawn apart, the variance within would be 16
-    # times that between the means (here 0.4 times, by rounding a little more or less)
+    assert float(pixels.mean()) == pytest.approx(0.4, abs=0.03)
+    assert float(pixels.mean((1, 2, 3)).std()) == pytest.approx(0.115, abs=0.03)
     within, between = pixels.flatten(1).var(1).mean(), pixels.mean((1, 2, 3)).var()
-    assert float(within) < float(between)
+    assert float(within) < 0.1 * float(between)
 
 
 def test_noise_comes_from_the_prior_and_follows_the_seed():
