@@ -37,8 +37,9 @@ book: $(INSTALLED)  ## build the book: _build/html/index.html
 	$(BIN)/jupyter-book build . -W --keep-going
 	@echo "Open $(CURDIR)/_build/html/index.html"
 
-test: $(INSTALLED)  ## every test: package, chapters, book, pages in a browser
-	$(PY) -m pytest --nbval --nbval-current-env --nbval-cell-timeout=300 $(ARGS)
+WORKERS ?= auto
+test: $(INSTALLED)  ## every test: package, chapters, book, pages in a browser (WORKERS=1: one core)
+	$(PY) -m pytest --numprocesses $(WORKERS) --nbval --nbval-current-env --nbval-cell-timeout=300 $(ARGS)
 
 execute: $(INSTALLED)  ## run chapters again and store their outputs (CHAPTER=book/04-gaussian-kl.ipynb)
 	$(PY) tools/execute.py $(CHAPTER)

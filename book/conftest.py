@@ -1,5 +1,16 @@
-"""The chapters as tests: no progress bars, whose text would differ from run to run."""
+"""The chapters as tests."""
 
 import os
 
-os.environ.setdefault("TQDM_DISABLE", "1")
+import pytest
+
+os.environ.setdefault(
+    "TQDM_DISABLE", "1"
+)  # a bar's text would differ from run to run
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The cells of a chapter run one after the other, in one kernel: on one worker."""
+    for item in items:
+        if item.path.suffix == ".ipynb":
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))

@@ -1,5 +1,6 @@
 """What several test files share."""
 
+import json
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from playwright.sync_api import Browser, Page, sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,11 +23,22 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# One worker, one core: beside another, a second thread costs more than it brings.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A warning is an error in the tests of this folder; a notebook's are compared with stderr."""
+    """A warning is an error in the tests of this folder; a notebook's are compared with stderr.
+
+    What shares a fixture goes to one worker: a file, or, where tests look at each page, a page.
+    """
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.filterwarnings("error"), append=False)
+            parameters = item.callspec.params if hasattr(item, "callspec") else {}
+            page = parameters.get("opened", parameters.get("page_name", ""))
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {page}".strip()))
 
 
 def run(*command: object, **options: object) -> subprocess.CompletedProcess[str]:
@@ -50,9 +63,25 @@ class Book:
 
 
 @pytest.fixture(scope="session")
-def book(tmp_path_factory: pytest.TempPathFactory) -> Book:
-    """The book, built from scratch into a folder of its own, every warning an error."""
-    output = tmp_path_factory.mktemp("book")
+def book(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Book:
+    """The book, built from scratch into a folder of its own, every warning an error.
+
+    Workers side by side share one build: the first to ask builds, the others wait for it.
+    """
+    if worker_id == "master":
+        return build(tmp_path_factory.mktemp("book"))
+    folder = tmp_path_factory.getbasetemp().parent
+    done = folder / "book.json"
+    with FileLock(folder / "book.lock"):
+        if not done.exists():
+            built = build(folder / "book")
+            done.write_text(json.dumps([str(built.html), built.log, built.seconds]), "utf-8")
+    html, log, seconds = json.loads(done.read_text("utf-8"))
+    return Book(Path(html), log, seconds)
+
+
+def build(output: Path) -> Book:
+    """Build the book, every warning an error."""
     start = children_seconds()
     done = run(
         sys.executable,

@@ -75,6 +75,7 @@ def test_show_images_into_axes_of_ones_own() -> None:
 
 
 def test_the_theme_sets_the_look_when_called() -> None:
+    mpl.rcdefaults()
     before = dict(mpl.rcParams)
     use_theme()
     assert mpl.rcParams["image.cmap"] == "gray"

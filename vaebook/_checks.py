@@ -6,15 +6,17 @@ or ``torch.export`` traces, values are taken on trust.
 """
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from numbers import Integral, Real
 
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
 _already_checked: ContextVar[bool] = ContextVar("already_checked", default=False)
+ImageShape = tuple[int, int, int]  # channels, height, width
 COLOURS = (1, 3, 4)  # channels of grey pictures, of colour, and of colour with transparency
 
 
@@ -122,11 +124,40 @@ def channels_last(shape: tuple[int, int, int]) -> bool:
     return shape[2] in COLOURS and min(shape[:2]) > max(COLOURS)
 
 
+def as_image_shape(shape: Sequence[int]) -> ImageShape:
+    """``(channels, height, width)`` as three positive integers, whatever sequence they came in.
+
+    Raises:
+        ValueError: if it is something else, or surely ``(height, width, channels)``.
+    """
+    if isinstance(shape, Tensor):
+        check_tensor("image_shape", shape)
+        shape = shape.tolist()
+    entries = tuple(shape) if isinstance(shape, Iterable) and not isinstance(shape, str) else ()
+    if len(entries) != 3:
+        raise ValueError(f"image_shape is {shape!r}; expected (channels, height, width).")
+    for name, value in zip(("channels", "height", "width"), entries, strict=True):
+        check_count(f"image_shape's {name}", value)
+    channels, height, width = (int(value) for value in entries)
+    if channels_last((channels, height, width)):
+        raise ValueError(
+            f"image_shape is {(channels, height, width)}, with the channels at the end; expected "
+            f"(channels, height, width) = {(width, channels, height)}, and images [n, c, h, w]: "
+            "turn them round with images.permute(0, 3, 1, 2)."
+        )
+    return channels, height, width
+
+
 def check_tensor(name: str, value: Tensor, *, floats: bool = False) -> None:
     """Raise a ``ValueError`` unless ``value`` is a tensor; with ``floats``, one of floats."""
     if not isinstance(value, Tensor):
         raise ValueError(
             f"{name} is {_shown(value)}; expected a torch tensor. {how_to_convert(value)}"
+        )
+    if value.layout != torch.strided:
+        raise ValueError(
+            f"{name} has layout {value.layout}; expected a dense tensor. "
+            f"Convert it with {name}.to_dense()."
         )
     if floats and not value.is_floating_point():
         raise ValueError(
@@ -141,6 +172,31 @@ def how_to_convert(value: object) -> str:
     if isinstance(value, list | tuple) and value and all(isinstance(v, Tensor) for v in value):
         return "Put them together with torch.stack."
     return "Convert it with torch.as_tensor."
+
+
+def check_distribution(name: str, value: Distribution) -> None:
+    """Raise a ``ValueError`` unless ``value`` is a distribution."""
+    if not isinstance(value, Distribution):
+        raise ValueError(
+            f"{name} is {_shown(value)}; expected a torch.distributions.Distribution, "
+            "such as DiagonalGaussian(mu, log_var)."
+        )
+
+
+def check_function(name: str, value: Callable[..., object], what: str) -> None:
+    """Raise a ``ValueError`` unless ``value`` can be called; ``what`` says from what to what."""
+    if not callable(value):
+        raise ValueError(f"{name} is {_shown(value)}; expected a function {what}.")
+
+
+def check_widths(name: str, value: Sequence[int]) -> None:
+    """Raise a ``ValueError`` unless ``value`` is a sequence of layers' widths."""
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise ValueError(
+            f"{name} is {_shown(value)}; expected the width of each layer, such as (64, 64)."
+        )
+    for width in value:
+        check_count(f"a width of {name}", width)
 
 
 def check_codes(codes: Tensor, latent_dim: int, *, name: str = "codes") -> None:
@@ -159,6 +215,31 @@ def check_positive(name: str, value: float) -> None:
     """Raise a ``ValueError`` unless ``value`` is a finite number above zero."""
     if not (_is_number(value) and math.isfinite(value) and value > 0):
         raise ValueError(f"{name} is {_shown(value)}; expected a finite number above 0.")
+
+
+def check_real(
+    name: str, value: float, *, above: float | None = None, below: float | None = None
+) -> float:
+    """``value`` as a float.
+
+    Raises:
+        ValueError: unless it is a finite number strictly between the bounds.
+    """
+    given = value.item() if isinstance(value, Tensor) and value.numel() == 1 else value
+    if (
+        isinstance(given, bool)
+        or not isinstance(given, Real)
+        or not math.isfinite(float(given))
+        or (above is not None and float(given) <= above)
+        or (below is not None and float(given) >= below)
+    ):
+        expected = "a finite number"
+        if above is not None and below is not None:
+            expected += f" between {above:g} and {below:g}"
+        elif above is not None:
+            expected += f" above {above:g}"
+        raise ValueError(f"{name} is {_shown(value)}; expected {expected}.")
+    return float(given)
 
 
 def check_weight(name: str, value: float, what: str = "a number") -> None:

@@ -102,8 +102,8 @@ ADVERSARIAL: tuple[Mistake, ...] = (
         "jensen-shannon-without-halves",
         "Add the two divergences and forget their mean: twice too large, log 4 at most.",
         "vaebook/distributions/jensen_shannon.py",
-        "dim=0) / 2\n",
-        "dim=0)\n",
+        "return (to_p + to_g) / 2\n",
+        "return to_p + to_g\n",
         ("tests/test_adversarial.py::test_jensen_shannon_of_equal_and_of_disjoint_distributions",),
     ),
     Mistake(

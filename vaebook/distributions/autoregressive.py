@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
 from torch.nn import functional as F
 
-from vaebook._checks import check_count, check_share
+from vaebook._checks import as_image_shape, check_count, check_share
 from vaebook.distributions.likelihoods import BernoulliLikelihood, Likelihood
 
 
@@ -106,7 +106,7 @@ class AutoregressiveLikelihood(Likelihood):
             et al. 2016 do so with words).
 
     Raises:
-        ValueError: if ``dropout`` is not in [0, 1).
+        ValueError: if the shape is none, or ``dropout`` is not in [0, 1).
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class AutoregressiveLikelihood(Likelihood):
     ) -> None:
         super().__init__()
         check_share("dropout", dropout)
-        channels, height, width = image_shape
+        channels, height, width = as_image_shape(image_shape)
         self.pixels = pixels if pixels is not None else BernoulliLikelihood()
         self.context = nn.Sequential(
             nn.Dropout(dropout), *masked_mlp(channels * height * width, hidden)

@@ -7,8 +7,14 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from vaebook._checks import check_count
-from vaebook.distributions.velocity import Velocity, exact_divergence
+from vaebook._checks import (
+    check_count,
+    check_distribution,
+    check_function,
+    check_real,
+    check_tensor,
+)
+from vaebook.distributions.velocity import OF_POINTS, Velocity, exact_divergence
 
 
 class Carried(NamedTuple):
@@ -40,7 +46,17 @@ def carry(
         end: to this time; smaller than ``start`` to go back.
         num_steps: equal steps.
         divergence: of the velocity; without it ``volume`` stays 0.
+
+    Raises:
+        ValueError: if the points are no table, or a setting is unusable.
     """
+    check_function("velocity", velocity, OF_POINTS)
+    if divergence is not None:
+        check_function("divergence", divergence, OF_POINTS)
+    check_tensor("points", points, floats=True)
+    if points.ndim != 2:
+        raise ValueError(f"points has shape {tuple(points.shape)}; expected [n, d].")
+    start, end = check_real("start", start), check_real("end", end)
     check_count("num_steps", num_steps)
     step = (end - start) / num_steps
     volume = points.new_zeros(len(points))
@@ -82,6 +98,10 @@ class ContinuousFlow(Distribution):
         num_steps: int = 20,
         divergence: Velocity | None = None,
     ) -> None:
+        check_function("velocity", velocity, OF_POINTS)
+        if divergence is not None:
+            check_function("divergence", divergence, OF_POINTS)
+        check_distribution("base", base)
         check_count("num_steps", num_steps)
         self.velocity, self.base, self.num_steps = velocity, base, num_steps
         self.divergence = divergence if divergence is not None else exact_divergence(velocity)

@@ -2,9 +2,9 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
-from vaebook._checks import check_count, check_positive
+from vaebook._checks import as_image_shape, check_choice, check_count, check_positive
 
 Reconstruction = Literal["squared error", "half squared error", "cross-entropy"]
 Reduction = Literal["sum", "mean"]
@@ -96,21 +96,13 @@ def translate_loss(
     Source:
         Chapter 07, equations 7.3 to 7.5.
     """
-    if len(image_shape) != 3:
-        raise ValueError(f"image_shape is {image_shape}; expected (channels, height, width).")
-    for size in image_shape:
-        check_count("each entry of image_shape", size)
+    image_shape = as_image_shape(image_shape)
     check_count("latent_dim", latent_dim)
     check_positive("reconstruction_weight", reconstruction_weight)
     check_positive("kl_weight", kl_weight)
-    if reconstruction not in ("squared error", "half squared error", "cross-entropy"):
-        raise ValueError(
-            f"reconstruction is {reconstruction!r}; expected 'squared error', "
-            "'half squared error' or 'cross-entropy'."
-        )
+    check_choice("reconstruction", reconstruction, get_args(Reconstruction))
     for name, value in (("over_pixels", over_pixels), ("over_latents", over_latents)):
-        if value not in ("sum", "mean"):
-            raise ValueError(f"{name} is {value!r}; expected 'sum' or 'mean'.")
+        check_choice(name, value, get_args(Reduction))
     pixel_weight = reconstruction_weight
     if over_pixels == "mean":
         pixel_weight /= math.prod(image_shape)

@@ -7,11 +7,22 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vaebook._checks import check_finite, check_positive
+from vaebook._checks import check_choice, check_finite, check_positive, check_tensor
 
 Kernel = Literal["imq", "rbf"]
 # Factors of the squared bandwidth, from fine to coarse, as in the code of Tolstikhin et al. (2018).
 SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+
+
+def check_scales(scales: Sequence[float]) -> None:
+    """Raise a ``ValueError`` unless ``scales`` is a sequence of numbers above zero."""
+    if isinstance(scales, str) or not isinstance(scales, Sequence) or not scales:
+        raise ValueError(
+            f"scales is {scales!r}; expected at least one factor of the bandwidth, such as "
+            f"{SCALES}."
+        )
+    for scale in scales:
+        check_positive("a scale", scale)
 
 
 def kernel_matrix(
@@ -39,6 +50,8 @@ def kernel_matrix(
     Raises:
         ValueError: if the samples are not tables of as many numbers, or an option is unusable.
     """
+    check_tensor("x", x, floats=True)
+    check_tensor("y", y, floats=True)
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1] or not (len(x) and len(y)):
         raise ValueError(
             f"samples have shapes {tuple(x.shape)} and {tuple(y.shape)}; expected [n, d] and "
@@ -46,15 +59,12 @@ def kernel_matrix(
         )
     check_finite("the first set of samples", x)
     check_finite("the second set of samples", y)
-    if kernel not in ("imq", "rbf"):
-        raise ValueError(f"kernel is {kernel!r}; expected 'imq' or 'rbf'.")
-    if not scales:
-        raise ValueError("scales is empty; expected at least one factor of the bandwidth.")
+    check_choice("kernel", kernel, ("imq", "rbf"))
+    check_scales(scales)
     # by differences, not by x² + y² − 2xy: close pairs matter most, and there the latter cancels
     squared = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist") ** 2
     total = torch.zeros_like(squared)
     for scale in scales:
-        check_positive("a scale", scale)
         width = 2 * x.shape[1] * scale
         total = total + (width / (width + squared) if kernel == "imq" else (-squared / width).exp())
     return total / len(scales)
@@ -89,7 +99,9 @@ def mmd(
     Source:
         Gretton et al. (2012), lemma 6 for the unbiased estimate.
     """
-    if unbiased and min(len(x), len(y)) < 2:
+    check_tensor("x", x, floats=True)
+    check_tensor("y", y, floats=True)
+    if unbiased and x.ndim and y.ndim and min(len(x), len(y)) < 2:
         raise ValueError(
             f"{len(x)} and {len(y)} samples; the unbiased estimate needs at least 2 of each. "
             "Give more, or pass unbiased=False."

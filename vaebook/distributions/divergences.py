@@ -8,7 +8,13 @@ from scipy.integrate import quad
 from torch import Tensor
 from torch.distributions import Distribution, MultivariateNormal, kl_divergence, register_kl
 
-from vaebook._checks import check_count, check_same_shape
+from vaebook._checks import (
+    check_count,
+    check_distribution,
+    check_real,
+    check_same_shape,
+    check_tensor,
+)
 from vaebook.distributions.gaussian import DiagonalGaussian
 
 
@@ -91,7 +97,9 @@ def gaussian_kl_full(
         ("scale_tril", mu, scale_tril),
         ("prior_scale_tril", prior_mu, prior_scale_tril),
     ):
-        if factor.shape[-2:] != (mean.shape[-1], mean.shape[-1]):
+        check_tensor(name, factor, floats=True)
+        check_tensor("the mean of " + name, mean)
+        if mean.ndim == 0 or factor.shape[-2:] != (mean.shape[-1], mean.shape[-1]):
             raise ValueError(
                 f"{name} has shape {tuple(factor.shape)} for a mean of {tuple(mean.shape)}; "
                 "expected a lower-triangular factor [..., d, d]. "
@@ -109,12 +117,19 @@ def gaussian_kl_full(
 
 
 def _check_dimensions(mu: Tensor, prior_mu: Tensor) -> None:
-    """Refuse one number that would be broadcast against several."""
+    """Refuse one number that would be broadcast against several, and batches that do not fit."""
     if mu.shape[-1] != prior_mu.shape[-1]:
         raise ValueError(
             f"the first distribution is over {mu.shape[-1]} numbers, the second over "
             f"{prior_mu.shape[-1]}; expected as many in both."
         )
+    try:
+        torch.broadcast_shapes(mu.shape, prior_mu.shape)
+    except RuntimeError:
+        raise ValueError(
+            f"the means have shapes {tuple(mu.shape)} and {tuple(prior_mu.shape)}; expected "
+            "batches of one shape, or one distribution against a batch."
+        ) from None
 
 
 @register_kl(DiagonalGaussian, DiagonalGaussian)
@@ -136,8 +151,8 @@ def kl(q: Distribution, p: Distribution) -> Tensor:
     """KL(q ‖ p) in nats in closed form, ``[...]``: ``torch.distributions.kl_divergence``.
 
     Raises:
-        ValueError: if no closed form is registered for the two families, or they are over events
-            of different shapes.
+        ValueError: if either is no distribution, no closed form is registered for the two
+            families, or they are over events of different shapes.
     """
     _check_events(q, p)
     try:
@@ -150,6 +165,8 @@ def kl(q: Distribution, p: Distribution) -> Tensor:
 
 
 def _check_events(q: Distribution, p: Distribution) -> None:
+    check_distribution("q", q)
+    check_distribution("p", p)
     if q.event_shape != p.event_shape:
         raise ValueError(
             f"the first distribution is over events of shape {tuple(q.event_shape)}, the second "
@@ -191,6 +208,7 @@ def gaussian_kl_quadrature(mu: float, log_var: float) -> float:
     Integrates q(z) (log q(z) − log p(z)) over μ ± 12 σ, outside of which less than 1e-30 of q
     remains. Uses neither the closed form nor a sample.
     """
+    mu, log_var = check_real("mu", mu), check_real("log_var", log_var)
     q = DiagonalGaussian(
         torch.tensor([mu], dtype=torch.float64), torch.tensor([log_var], dtype=torch.float64)
     )

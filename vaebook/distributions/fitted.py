@@ -18,7 +18,7 @@ from torch.distributions import (
     constraints,
 )
 
-from vaebook._checks import check_count, check_finite, check_positive
+from vaebook._checks import check_count, check_finite, check_positive, check_tensor
 from vaebook._random import seeded
 from vaebook.distributions.flow import SplineFlow
 from vaebook.distributions.gaussian import DiagonalGaussian
@@ -29,10 +29,10 @@ JITTER = 1e-6
 
 
 def _check_table(codes: Tensor, least: int) -> None:
-    if not isinstance(codes, Tensor) or codes.ndim != 2 or len(codes) < least:
-        given = tuple(codes.shape) if isinstance(codes, Tensor) else type(codes).__name__
+    check_tensor("codes", codes, floats=True)
+    if codes.ndim != 2 or len(codes) < least:
         raise ValueError(
-            f"codes is {given}; expected a tensor [n, d] with n of at least {least}. "
+            f"codes is {tuple(codes.shape)}; expected a tensor [n, d] with n of at least {least}. "
             "Encode more images, or give one row per image."
         )
     check_finite("codes", codes)
@@ -44,7 +44,7 @@ def fit_gaussian(codes: Float[Tensor, "n d"]) -> MultivariateNormal:
     Raises:
         ValueError: unless there are more codes than dimensions, all finite.
     """
-    _check_table(codes, codes.shape[-1] + 1 if isinstance(codes, Tensor) else 2)
+    _check_table(codes, codes.shape[-1] + 1 if isinstance(codes, Tensor) and codes.ndim else 2)
     covariance = torch.cov(codes.detach().T).reshape(codes.shape[1], codes.shape[1])
     jitter = JITTER * covariance.diagonal().mean()
     covariance = covariance + jitter * torch.eye(len(covariance), dtype=codes.dtype)

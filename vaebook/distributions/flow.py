@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution, Transform, constraints
 
-from vaebook._checks import check_count
+from vaebook._checks import check_count, check_distribution, check_widths
 from vaebook.distributions.gaussian import DiagonalGaussian
 
 # zuko switches off the checks of every distribution in the process, for good: put them back.
@@ -33,6 +33,12 @@ class FlowDistribution(Distribution):
     has_rsample = True
 
     def __init__(self, transform: Transform, base: Distribution) -> None:
+        check_distribution("base", base)
+        if not isinstance(transform, Transform):
+            raise ValueError(
+                f"transform is a {type(transform).__name__}; expected a "
+                "torch.distributions.Transform over vectors, such as AffineTransform."
+            )
         self.transform, self.base = transform, base
         super().__init__(base.batch_shape, base.event_shape, validate_args=False)
 
@@ -86,8 +92,7 @@ class SplineFlow(nn.Module):
         check_count("latent_dim", latent_dim)
         check_count("num_transforms", num_transforms)
         check_count("num_bins", num_bins, minimum=2)
-        for width in hidden:
-            check_count("a width of hidden", width)
+        check_widths("hidden", hidden)
         flow = NSF(
             latent_dim, bins=num_bins, transforms=num_transforms, hidden_features=tuple(hidden)
         )

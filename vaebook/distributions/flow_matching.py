@@ -8,11 +8,19 @@ from torch import Tensor, nn
 from torch.distributions import AffineTransform, Distribution, TransformedDistribution
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from vaebook._checks import check_count, check_finite, check_positive, check_same_shape
+from vaebook._checks import (
+    check_count,
+    check_distribution,
+    check_finite,
+    check_function,
+    check_positive,
+    check_same_shape,
+    check_tensor,
+)
 from vaebook._random import seeded
 from vaebook.distributions.continuous_flow import ContinuousFlow
 from vaebook.distributions.gaussian import standard_normal
-from vaebook.distributions.velocity import Velocity, VelocityNetwork
+from vaebook.distributions.velocity import OF_POINTS, Velocity, VelocityNetwork
 from vaebook.training import fit
 
 
@@ -28,6 +36,12 @@ def straight_path(
         Liu et al. (2023); Lipman et al. (2023), section 4.1, with σ_min = 0.
     """
     check_same_shape(noise=noise, codes=codes)
+    check_tensor("t", t, floats=True)
+    if t.shape != codes.shape[:-1]:
+        raise ValueError(
+            f"t has shape {tuple(t.shape)}; expected {tuple(codes.shape[:-1])}, a time for each "
+            "pair."
+        )
     t = t.unsqueeze(-1)
     return (1 - t) * noise + t * codes, codes - noise
 
@@ -49,6 +63,7 @@ def flow_matching_loss(
     Source:
         Lipman et al. (2023), theorem 2 and eq. 23.
     """
+    check_function("velocity", velocity, OF_POINTS)
     x, target = straight_path(noise, codes, t)
     return (velocity(x, t) - target).square().sum(-1)
 
@@ -117,12 +132,15 @@ def fit_flow_matching(
         check_count(name, value)
     check_positive("scale", scale)
     check_positive("lr", lr)
-    if not isinstance(codes, Tensor) or codes.ndim != 2 or len(codes) < 20:
-        given = tuple(codes.shape) if isinstance(codes, Tensor) else type(codes).__name__
-        raise ValueError(f"codes is {given}; expected a tensor [n, d] with n of at least 20.")
+    check_tensor("codes", codes, floats=True)
+    if codes.ndim != 2 or len(codes) < 20:
+        raise ValueError(
+            f"codes is {tuple(codes.shape)}; expected a tensor [n, d] with n of at least 20."
+        )
     check_finite("codes", codes)
     latent_dim = codes.shape[1]
     base = base if base is not None else standard_normal(latent_dim)
+    check_distribution("base", base)
     if tuple(base.event_shape) != (latent_dim,):
         raise ValueError(
             f"base is over events of shape {tuple(base.event_shape)}; expected ({latent_dim},), "
@@ -192,9 +210,15 @@ def empirical_velocity(codes: Float[Tensor, "m d"]) -> Velocity:
     Args:
         codes: z_i, one row each.
 
+    Raises:
+        ValueError: if the codes are no table of floats.
+
     Source:
         Chapter 14; the weights are those of the optimal decoder of chapter 10.
     """
+    check_tensor("codes", codes, floats=True)
+    if codes.ndim != 2 or len(codes) == 0:
+        raise ValueError(f"codes has shape {tuple(codes.shape)}; expected [m, d], a row for each.")
 
     def velocity(x: Float[Tensor, "n d"], t: Float[Tensor, " n"]) -> Float[Tensor, "n d"]:
         left = (1 - t)[:, None]

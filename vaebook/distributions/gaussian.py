@@ -37,6 +37,7 @@ def reparameterise(
     check_same_shape(mu=mu, log_var=log_var)
     if noise is None:
         noise = torch.randn_like(mu)
+    check_same_shape(mu=mu, noise=noise)
     std = torch.exp(0.5 * log_var)
     return mu + std * noise
 

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from vaebook._checks import check_function, check_real, check_tensor
 from vaebook.distributions.gaussian import DiagonalGaussian, reparameterise
 
 Objective = Callable[[Tensor], Tensor]  # codes [s, *batch, d] to values [s, *batch]
@@ -43,15 +44,16 @@ def score_function_gradient(
             does not depend on that sample.
 
     Raises:
-        ValueError: if ``noise`` does not fit q, or f does not give one value for each code.
+        ValueError: if ``noise`` or the baseline does not fit q, or f does not give one value for
+            each code.
 
     Source:
         Williams (1992); chapter 05.
     """
-    _check_noise(q, noise)
+    _check(f, q, noise)
     with torch.no_grad():
         value = _values(f, _codes(q, noise))
-        value = value - (baseline(value) if callable(baseline) else baseline)
+        value = value - _number(baseline(value) if callable(baseline) else baseline, value)
         weight = value.unsqueeze(-1)  # [s, *batch, 1]
         return SampleGradients(weight * noise / q.std, weight * (noise**2 - 1) / 2)
 
@@ -76,7 +78,7 @@ def pathwise_gradient(
     Source:
         Kingma & Welling (2014), section 2.4; chapter 05.
     """
-    _check_noise(q, noise)
+    _check(f, q, noise)
     with torch.enable_grad():
         z = _codes(q, noise).requires_grad_()
         (slope,) = torch.autograd.grad(_values(f, z).sum(), z)  # ∇f at each code
@@ -90,9 +92,26 @@ def leave_one_out(values: Float[Tensor, "s *batch"]) -> Float[Tensor, "s *batch"
     Raises:
         ValueError: with fewer than two samples.
     """
-    if len(values) < 2:
-        raise ValueError(f"{len(values)} samples leave none to average; give at least 2.")
+    check_tensor("values", values, floats=True)
+    if values.ndim == 0 or len(values) < 2:
+        raise ValueError(
+            f"values has shape {tuple(values.shape)}; expected [s, ...] with at least 2 samples, "
+            "so that there are others to average."
+        )
     return (values.sum(0) - values) / (len(values) - 1)
+
+
+def _number(baseline: float | Tensor, values: Tensor) -> float | Tensor:
+    if not isinstance(baseline, Tensor):
+        return check_real("baseline", baseline)
+    check_tensor("baseline", baseline, floats=True)
+    fits = zip(reversed(baseline.shape), reversed(values.shape), strict=False)
+    if baseline.ndim > values.ndim or any(size not in (1, wanted) for size, wanted in fits):
+        raise ValueError(
+            f"baseline has shape {tuple(baseline.shape)} for values of {tuple(values.shape)}; "
+            f"expected a number, {tuple(values.shape[1:])} or {tuple(values.shape)}."
+        )
+    return baseline
 
 
 def _codes(q: DiagonalGaussian, noise: Tensor) -> Tensor:
@@ -100,7 +119,11 @@ def _codes(q: DiagonalGaussian, noise: Tensor) -> Tensor:
     return reparameterise(q.mu.detach().expand(shape), q.log_var.detach().expand(shape), noise)
 
 
-def _check_noise(q: DiagonalGaussian, noise: Tensor) -> None:
+def _check(f: Objective, q: DiagonalGaussian, noise: Tensor) -> None:
+    check_function("f", f, "of codes [s, *batch, d] with values [s, *batch]")
+    if not isinstance(q, DiagonalGaussian):
+        raise ValueError(f"q is a {type(q).__name__}; expected a DiagonalGaussian.")
+    check_tensor("noise", noise, floats=True)
     if noise.shape[1:] != q.mu.shape:
         raise ValueError(
             f"noise has shape {tuple(noise.shape)}; expected [num_samples, "
@@ -110,6 +133,7 @@ def _check_noise(q: DiagonalGaussian, noise: Tensor) -> None:
 
 def _values(f: Objective, z: Tensor) -> Tensor:
     values = f(z)
+    check_tensor("what f gave", values, floats=True)
     if values.shape != z.shape[:-1]:
         raise ValueError(
             f"f gave values of shape {tuple(values.shape)} for codes of {tuple(z.shape)}; expected "

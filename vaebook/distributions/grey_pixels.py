@@ -8,7 +8,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution, Laplace, Normal
 
-from vaebook._checks import check_images, check_positive, check_same_shape
+from vaebook._checks import (
+    as_image_shape,
+    check_count,
+    check_images,
+    check_positive,
+    check_same_shape,
+)
 from vaebook.distributions.continuous_bernoulli import ContinuousBernoulli
 from vaebook.distributions.likelihoods import IMAGE_DIMS, IndependentPixels, Likelihood
 
@@ -62,7 +68,7 @@ class PixelGaussianLikelihood(Likelihood):
         super().__init__()
         _check_floor(initial_sigma, floor)
         self.floor = floor
-        start = torch.full(tuple(image_shape), math.log(initial_sigma))
+        start = torch.full(as_image_shape(image_shape), math.log(initial_sigma))
         self.log_sigma = nn.Parameter(start)
 
     def forward(self, output: Float[Tensor, "*batch c h w"]) -> IndependentPixels:
@@ -161,6 +167,7 @@ def grey_level_log_prob(
         ValueError: if pixels are off the grid, or the distribution has no ``cdf``.
     """
     check_images(images)
+    check_count("levels", levels, minimum=2)
     steps = levels - 1
     if (images * steps - torch.round(images * steps)).abs().max() > 1e-3:
         raise ValueError(

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vaebook._checks import check_count
-from vaebook.distributions.quadrature import MASS_TOLERANCE
+from vaebook.distributions.quadrature import integrate_ratio, on_a_grid
 
 
 def jensen_shannon(
@@ -35,29 +34,8 @@ def jensen_shannon(
     Source:
         Lin (1991), with equal weights; Goodfellow et al. (2014), theorem 1.
     """
-    check_count("num_points", num_points, minimum=2)
-    if not low < high:
-        raise ValueError(f"low is {low} and high is {high}; expected low < high.")
-    if p.event_shape != () or g.event_shape != ():
-        raise ValueError(
-            f"event shapes are {tuple(p.event_shape)} and {tuple(g.event_shape)}; expected () and "
-            "(). Take one dimension at a time; JS in many needs a sampler and a discriminator."
-        )
-    batch_ndim = max(len(p.batch_shape), len(g.batch_shape))
-    grid = torch.linspace(low, high, num_points, dtype=torch.float64)
-    points = grid.reshape(-1, *[1] * batch_ndim)  # [num_points, 1, …]
-    log_p, log_g = p.log_prob(points).double(), g.log_prob(points).double()
+    grid, log_p, log_g = on_a_grid(low, high, num_points, p=p, g=g)
     log_m = torch.logaddexp(log_p, log_g) - math.log(2)
-    total = torch.zeros((), dtype=torch.float64)
-    for name, log_density in (("p", log_p), ("g", log_g)):
-        density = log_density.exp()
-        mass = torch.trapezoid(density.detach(), grid, dim=0)
-        if not ((mass - 1).abs() < MASS_TOLERANCE).all():
-            worst = mass.flatten()[(mass - 1).abs().argmax()].item()
-            raise ValueError(
-                f"{name} integrates to {worst:.6g} over [{low:g}, {high:g}] with {num_points} "
-                "points; expected 1. Widen the interval, or use more points."
-            )
-        log_ratio = torch.where(density > 0, log_density - log_m, 0.0)  # 0 log 0 = 0
-        total = total + torch.trapezoid(density * log_ratio, grid, dim=0) / 2
-    return total
+    to_p = integrate_ratio("p", grid, log_p, log_p - log_m)
+    to_g = integrate_ratio("g", grid, log_g, log_g - log_m)
+    return (to_p + to_g) / 2

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution, MultivariateNormal
 
-from vaebook._checks import check_count, check_images
+from vaebook._checks import check_choice, check_count, check_images
 from vaebook.distributions.flow import FlowDistribution, SplineFlow
 from vaebook.distributions.gaussian import DiagonalGaussian
 from vaebook.distributions.mixture import Mixture
@@ -39,8 +39,7 @@ class LearnedGaussianPrior(Prior):
         self, latent_dim: int, *, covariance: Literal["diagonal", "full"] = "diagonal"
     ) -> None:
         super().__init__(latent_dim)
-        if covariance not in ("diagonal", "full"):
-            raise ValueError(f"covariance is {covariance!r}; expected 'diagonal' or 'full'.")
+        check_choice("covariance", covariance, ("diagonal", "full"))
         self.mu = nn.Parameter(torch.zeros(latent_dim))
         self.log_std = nn.Parameter(torch.zeros(latent_dim))  # log of the factor's diagonal
         self.below: nn.Parameter | None = None

@@ -81,6 +81,8 @@ class AutoregressiveLetters(Distribution):
     arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 (the base class's way)
 
     def __init__(self, network: LetterNetwork) -> None:
+        if not isinstance(network, LetterNetwork):
+            raise ValueError(f"network is a {type(network).__name__}; expected a LetterNetwork.")
         self.network = network
         shape = torch.Size((network.num_letters,))
         super().__init__(event_shape=shape, validate_args=False)
@@ -131,6 +133,8 @@ def fit_letters(
         ValueError: if the letters are no such table, or fewer than 20 for the network.
     """
     check_count("alphabet_size", alphabet_size, minimum=2)
+    check_count("num_epochs", num_epochs)
+    check_count("seed", seed, minimum=0)
     if not isinstance(letters, Tensor) or letters.ndim != 2 or letters.dtype != torch.long:
         given = (
             f"{letters.dtype} {tuple(letters.shape)}"
@@ -152,7 +156,6 @@ def fit_letters(
 def _fit_network(
     letters: Int[Tensor, "n l"], alphabet_size: int, *, num_epochs: int, seed: int
 ) -> AutoregressiveLetters:
-    check_count("num_epochs", num_epochs)
     if len(letters) < 20:
         raise ValueError(f"{len(letters)} words are too few; expected at least 20.")
     with seeded(seed):

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from vaebook._checks import values_are_checked
+from vaebook._checks import check_distribution, check_tensor, values_are_checked
 
 
 def _check_sum(log_weights: Tensor) -> None:
@@ -40,6 +40,8 @@ class Mixture(Distribution):
     arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 (the base class's way)
 
     def __init__(self, log_weights: Float[Tensor, " k"], components: Distribution) -> None:
+        check_tensor("log_weights", log_weights, floats=True)
+        check_distribution("components", components)
         if log_weights.ndim != 1 or components.batch_shape != log_weights.shape:
             raise ValueError(
                 f"log_weights has shape {tuple(log_weights.shape)} and the components have batch "

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Transform, constraints
 from torch.distributions.transforms import _InverseTransform
 
-from vaebook._checks import check_count, values_are_checked
+from vaebook._checks import check_count, check_distribution, values_are_checked
 from vaebook._configuration import Configured
 from vaebook.distributions.gaussian import DiagonalGaussian, standard_normal
 
@@ -62,9 +62,18 @@ class FixedPrior(Prior):
 
     Attributes:
         is_standard: whether it is N(0, I), for which the rate has the shortest formula.
+
+    Raises:
+        ValueError: if it is no distribution over vectors.
     """
 
     def __init__(self, distribution: Distribution) -> None:
+        check_distribution("distribution", distribution)
+        if len(distribution.event_shape) != 1:
+            raise ValueError(
+                f"distribution is over events of shape {tuple(distribution.event_shape)}; expected "
+                "vectors. Wrap independent numbers in torch.distributions.Independent."
+            )
         super().__init__(distribution.event_shape[0])
         self._distribution = distribution
         self._trusting = _moved(distribution, lambda tensor: tensor, {}, trusting=True)
@@ -162,6 +171,7 @@ def as_prior(prior: Distribution | Prior | None, latent_dim: int, *, learned: bo
     Raises:
         ValueError: if it is something else, a batch of distributions, or over other events.
     """
+    check_count("latent_dim", latent_dim)
     if prior is None:
         return FixedPrior(standard_normal(latent_dim))
     if isinstance(prior, FixedPrior):

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.distributions import Dirichlet, Distribution, constraints, register_kl
 from torch.nn import functional as F
 
-from vaebook._checks import check_count, values_are_checked
+from vaebook._checks import check_count, check_tensor, values_are_checked
 
 EDGE = 1e-6  # how far a cosine keeps from −1, where log(1 + t) has no bound
 SMALLEST_SHARE = 1e-30  # of (1 ± t) / 2, whose root has no gradient at 0
@@ -119,6 +119,8 @@ class PowerSpherical(Distribution):
     def __init__(
         self, direction: Float[Tensor, "*batch d"], concentration: Float[Tensor, "*batch"]
     ) -> None:
+        check_tensor("direction", direction, floats=True)
+        check_tensor("concentration", concentration, floats=True)
         if direction.ndim == 0 or direction.shape[:-1] != concentration.shape:
             raise ValueError(
                 f"direction has shape {tuple(direction.shape)} and concentration "

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from torch.func import jacrev, vmap
 from torch.nn.functional import silu
 
-from vaebook._checks import check_count
+from vaebook._checks import check_count, check_function
 
 # Where a point moves: points [n, d] and a time between 0 and 1 for each of them, [n].
 Velocity = Callable[[Tensor, Tensor], Tensor]
+OF_POINTS = "of points [n, d] and times [n]"
 NUM_FREQUENCIES = 4  # waves of time that a velocity network sees beside the time itself
 
 
@@ -66,6 +67,7 @@ def _slope(value: Tensor) -> Tensor:
 
 def exact_divergence(velocity: Velocity) -> Velocity:
     """The divergence of any smooth velocity, by automatic differentiation: d passes per point."""
+    check_function("velocity", velocity, OF_POINTS)
 
     def divergence(x: Float[Tensor, "n d"], t: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
         def at(point: Tensor, time: Tensor) -> Tensor:

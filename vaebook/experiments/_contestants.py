@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 from torch import nn
 
+from vaebook._checks import ImageShape
 from vaebook.distributions import GaussianLikelihood, LearnedGaussianLikelihood
 from vaebook.experiments._settings import DOG_LATENT_DIM
 from vaebook.models import GAN, VAE, VAEGAN, Autoencoder, Conv
-from vaebook.models.networks import ImageShape
 
 D = DOG_LATENT_DIM
 SIGMA = 0.2  # of a pixel, where it is not learned

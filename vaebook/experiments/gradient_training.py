@@ -6,11 +6,11 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
+from vaebook._checks import ImageShape
 from vaebook.data import load_digits
 from vaebook.distributions import leave_one_out
 from vaebook.metrics import evaluate_elbo
 from vaebook.models import MLP, VAE
-from vaebook.models.networks import ImageShape
 from vaebook.training import fit, seeded
 
 

@@ -7,11 +7,11 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from vaebook._checks import ImageShape
 from vaebook.data import ImageData, load_fashion
 from vaebook.distributions import CONVENTIONS, GaussianLikelihood, LossConvention
 from vaebook.metrics import active_units, evaluate_elbo, sharpness
 from vaebook.models import MLP, VAE
-from vaebook.models.networks import ImageShape
 from vaebook.training import fit, seeded
 
 LATENT_DIM = 16

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from vaebook._checks import ImageShape
 from vaebook.data import Split, load_digits
 from vaebook.distributions import DiagonalGaussian, gaussian_kl
 from vaebook.metrics import (
@@ -21,7 +22,6 @@ from vaebook.metrics import (
     posterior_parameters,
 )
 from vaebook.models import MLP, VAE, Elbo
-from vaebook.models.networks import ImageShape
 from vaebook.training import fit, seeded
 
 SMALLEST_VARIANCE = 1e-6  # where torch.nn.functional.gaussian_nll_loss clips a variance too

@@ -5,8 +5,6 @@ precision, half precision becomes single. A message names the argument, says wha
 was expected, and what to do.
 """
 
-from numbers import Real
-
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -176,28 +174,3 @@ def as_pixels(name: str, value: object) -> Float[Tensor, "n c h w"]:
         )
     check_finite(name, values)
     return values
-
-
-def check_real(
-    name: str, value: object, *, above: float | None = None, below: float | None = None
-) -> float:
-    """A finite number, strictly between the bounds.
-
-    Raises:
-        ValueError: if it is none.
-    """
-    given = value.item() if isinstance(value, Tensor) and value.numel() == 1 else value
-    if (
-        isinstance(given, bool)
-        or not isinstance(given, Real)
-        or not np.isfinite(float(given))
-        or (above is not None and float(given) <= above)
-        or (below is not None and float(given) >= below)
-    ):
-        expected = "a finite number"
-        if above is not None and below is not None:
-            expected += f" between {above:g} and {below:g}"
-        elif above is not None:
-            expected += f" above {above:g}"
-        raise ValueError(f"{name} is {value!r}; expected {expected}.")
-    return float(given)

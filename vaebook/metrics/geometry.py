@@ -7,8 +7,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
-from vaebook._checks import check_count
-from vaebook.metrics._inputs import as_table, as_tables, check_real
+from vaebook._checks import check_count, check_real
+from vaebook.metrics._inputs import as_table, as_tables
 
 
 def log_ball_volume(num_dimensions: int, radius: float = 1.0) -> float:

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vaebook._checks import check_count
+from vaebook._checks import check_count, check_real
 from vaebook._random import seeded
 from vaebook.metrics._batches import (
     images_of,
@@ -16,7 +16,7 @@ from vaebook.metrics._batches import (
     posterior_of,
     to_model,
 )
-from vaebook.metrics._inputs import as_floats, check_real
+from vaebook.metrics._inputs import as_floats
 from vaebook.models import VAE
 from vaebook.models.latent_variable import evaluating
 

@@ -8,10 +8,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from vaebook._checks import check_count
+from vaebook._checks import check_count, check_real
 from vaebook._random import seeded
 from vaebook.metrics._batches import to_model
-from vaebook.metrics._inputs import as_images, check_real
+from vaebook.metrics._inputs import as_images
 from vaebook.models.latent_variable import evaluating
 
 _PIXELS_AT_ONCE = 2**21  # of the pictures that are compared with each other, or improved together

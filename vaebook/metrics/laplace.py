@@ -8,10 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
-from vaebook._checks import check_count
+from vaebook._checks import check_count, check_real
 from vaebook.distributions.likelihoods import GaussianImage
 from vaebook.metrics._batches import images_of, to_model
-from vaebook.metrics._inputs import check_real, in_blocks
+from vaebook.metrics._inputs import in_blocks
 from vaebook.models import VAE
 from vaebook.models.latent_variable import evaluating
 

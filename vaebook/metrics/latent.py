@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from vaebook._checks import check_real
 from vaebook.distributions import DiagonalGaussian
 from vaebook.metrics._batches import evaluate_in_batches, images_of
-from vaebook.metrics._inputs import check_real
 from vaebook.models import VAE
 
 

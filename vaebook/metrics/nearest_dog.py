@@ -11,11 +11,11 @@ from jaxtyping import Float, Int
 from scipy.stats import binom
 from torch import Tensor
 
-from vaebook._checks import check_count
+from vaebook._checks import check_count, check_real
 from vaebook.data.dogs import FACTORS, factor_range, render
 from vaebook.metrics._dog_fit import Fit, improve, start
 from vaebook.metrics._dog_starts import likely_starts, other_limbs
-from vaebook.metrics._inputs import as_images, as_table, check_real
+from vaebook.metrics._inputs import as_images, as_table
 
 # What still counts as a dog, as RMSE per pixel. The experiment dog_threshold measures what it lets
 # through: seven in ten of the dogs blurred by one pixel, one in eight averages of two dogs.

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution, MultivariateNormal
 
-from vaebook._checks import check_count
+from vaebook._checks import check_count, check_real
 from vaebook.distributions import DiagonalGaussian, kl
 from vaebook.metrics._batches import (
     images_of,
@@ -18,7 +18,7 @@ from vaebook.metrics._batches import (
     posterior_of,
     to_model,
 )
-from vaebook.metrics._inputs import as_floats, check_real, in_blocks
+from vaebook.metrics._inputs import as_floats, in_blocks
 from vaebook.models import VAE, Elbo
 from vaebook.models.latent_variable import evaluating
 

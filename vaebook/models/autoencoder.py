@@ -4,10 +4,10 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vaebook._checks import check_images
+from vaebook._checks import ImageShape, check_images
 from vaebook.distributions import Likelihood
 from vaebook.distributions.likelihoods import as_likelihood
-from vaebook.models.latent_variable import ImageShape, LatentVariableModel
+from vaebook.models.latent_variable import LatentVariableModel
 from vaebook.models.networks import Network, as_network
 
 

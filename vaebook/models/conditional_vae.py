@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from vaebook._checks import (
+    ImageShape,
     check_choice,
     check_count,
     check_images,
@@ -22,7 +23,7 @@ from vaebook.distributions import (
     gaussian_kl_diagonal,
 )
 from vaebook.distributions.likelihoods import as_likelihood
-from vaebook.models.latent_variable import ImageShape, LatentVariableModel, evaluating
+from vaebook.models.latent_variable import LatentVariableModel, evaluating
 from vaebook.models.networks import Network, as_network
 from vaebook.models.vae import Elbo
 

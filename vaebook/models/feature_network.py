@@ -8,9 +8,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from vaebook._checks import check_count, check_images
+from vaebook._checks import ImageShape, as_image_shape, check_count, check_images
 from vaebook._configuration import Configured
-from vaebook.models.latent_variable import ImageShape, as_image_shape
 
 
 class FeatureNetwork(Configured, nn.Module, ABC):

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn.utils.parametrizations import spectral_norm as normalise_spectrum
 
-from vaebook._checks import check_choice, check_images, check_weight
+from vaebook._checks import ImageShape, check_choice, check_images, check_weight
 from vaebook.distributions import as_prior
-from vaebook.models.latent_variable import GenerativeModel, ImageShape
+from vaebook.models.latent_variable import GenerativeModel
 from vaebook.models.networks import Network, as_network
 from vaebook.training.players import Player
 

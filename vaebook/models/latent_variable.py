@@ -1,7 +1,7 @@
 """What the models of the book share: pictures, codes, and the ways between them."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,12 +9,18 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from vaebook._checks import channels_last, check_codes, check_count, check_images, how_to_convert
+from vaebook._checks import (
+    ImageShape,
+    as_image_shape,
+    check_codes,
+    check_count,
+    check_images,
+    how_to_convert,
+)
 from vaebook._configuration import Configured
 from vaebook._random import seeded, unseeded
 from vaebook.training.modes import evaluating as evaluating
 
-ImageShape = tuple[int, int, int]
 PIXELS_AT_ONCE = 2**20  # of pictures in a block: 4 MiB, and a few times that inside a network
 
 
@@ -137,26 +143,3 @@ class LatentVariableModel(GenerativeModel):
     def reconstruct(self, images: Tensor, *given: Tensor) -> Tensor:
         """Each image after a trip through its code, where the images are; no gradient is kept."""
         return self._in_blocks(self, images, *given).to(images.device)
-
-
-def as_image_shape(shape: Sequence[int]) -> ImageShape:
-    """``(channels, height, width)`` as three positive integers, whatever sequence they came in.
-
-    Raises:
-        ValueError: if it is something else, or surely ``(height, width, channels)``.
-    """
-    if isinstance(shape, Tensor):
-        shape = shape.tolist()
-    entries = tuple(shape) if isinstance(shape, Iterable) and not isinstance(shape, str) else ()
-    if len(entries) != 3:
-        raise ValueError(f"image_shape is {shape!r}; expected (channels, height, width).")
-    for name, value in zip(("channels", "height", "width"), entries, strict=True):
-        check_count(f"image_shape's {name}", value)
-    channels, height, width = (int(value) for value in entries)
-    if channels_last((channels, height, width)):
-        raise ValueError(
-            f"image_shape is {(channels, height, width)}, with the channels at the end; expected "
-            f"(channels, height, width) = {(width, channels, height)}, and images [n, c, h, w]: "
-            "turn them round with images.permute(0, 3, 1, 2)."
-        )
-    return channels, height, width

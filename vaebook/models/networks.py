@@ -1,7 +1,7 @@
 """Encoders and decoders, shared by every model: a plan that builds both sides."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -10,8 +10,14 @@ from typing import Protocol
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vaebook._checks import check_choice, check_count
-from vaebook.models.latent_variable import ImageShape as ImageShape
+from vaebook._checks import (
+    ImageShape,
+    as_image_shape,
+    check_choice,
+    check_count,
+    check_real,
+    check_widths,
+)
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "leaky relu": partial(nn.LeakyReLU, 0.2),
@@ -53,21 +59,6 @@ def as_network(network: Network | None) -> Network:
 def _activation(name: str) -> nn.Module:
     check_choice("activation", name, ACTIVATIONS)
     return ACTIVATIONS[name]()
-
-
-def _check_sides(image_shape: ImageShape, num_codes: int) -> None:
-    if len(image_shape) != 3:
-        raise ValueError(f"image_shape is {image_shape}; expected (channels, height, width).")
-    for name, value in zip(("channels", "height", "width"), image_shape, strict=True):
-        check_count(f"image_shape's {name}", int(value))
-    check_count("the number of codes", num_codes)
-
-
-def _check_widths(name: str, widths: Sequence[int]) -> None:
-    if not isinstance(widths, list | tuple):
-        raise ValueError(f"{name} is {widths!r}; expected a tuple of widths, such as (400,).")
-    for width in widths:
-        check_count(f"each width of {name}", width)
 
 
 class _Add(nn.Module):
@@ -115,17 +106,21 @@ class MLP:
 
     def encoder(self, image_shape: ImageShape, num_outputs: int) -> nn.Module:
         """Images ``[n, c, h, w]`` to ``[n, num_outputs]``."""
-        _check_sides(image_shape, num_outputs)
-        _check_widths("hidden", self.hidden)
+        self._check(image_shape, num_outputs)
         widths = (math.prod(image_shape), *self.hidden, num_outputs)
         return nn.Sequential(*_add(-self.background), nn.Flatten(), *self._layers(widths))
 
     def decoder(self, latent_dim: int, image_shape: ImageShape) -> nn.Module:
         """Codes ``[n, latent_dim]`` to ``[n, c, h, w]``."""
-        _check_sides(image_shape, latent_dim)
-        _check_widths("hidden", self.hidden)
+        self._check(image_shape, latent_dim)
         widths = (latent_dim, *reversed(self.hidden), math.prod(image_shape))
         return nn.Sequential(*self._layers(widths), nn.Unflatten(1, image_shape))
+
+    def _check(self, image_shape: ImageShape, num_codes: int) -> None:
+        as_image_shape(image_shape)
+        check_count("the number of codes", num_codes)
+        check_widths("hidden", self.hidden)
+        check_real("background", self.background)
 
     def _layers(self, widths: tuple[int, ...]) -> list[nn.Module]:
         layers: list[nn.Module] = []
@@ -158,9 +153,7 @@ class Conv:
 
     def encoder(self, image_shape: ImageShape, num_outputs: int) -> nn.Module:
         """Images ``[n, c, h, w]`` to ``[n, num_outputs]``."""
-        _check_sides(image_shape, num_outputs)
-        _check_widths("channels", self.channels)
-        check_count("hidden", self.hidden)
+        self._check(image_shape, num_outputs)
         layers: list[nn.Module] = [*_add(-self.background), *self._frame(image_shape)]
         for fan_in, fan_out in pairwise((image_shape[0], *self.channels)):
             layers += [nn.Conv2d(fan_in, fan_out, 4, stride=2, padding=1), self._act()]
@@ -170,7 +163,7 @@ class Conv:
 
     def decoder(self, latent_dim: int, image_shape: ImageShape) -> nn.Module:
         """Codes ``[n, latent_dim]`` to ``[n, c, h, w]``."""
-        _check_sides(image_shape, latent_dim)
+        self._check(image_shape, latent_dim)
         inner = self._inner_shape(image_shape)
         layers: list[nn.Module] = [nn.Linear(latent_dim, self.hidden), self._act()]
         layers += [nn.Linear(self.hidden, math.prod(inner)), self._act(), nn.Unflatten(1, inner)]
@@ -178,6 +171,14 @@ class Conv:
             layers += [nn.ConvTranspose2d(fan_in, fan_out, 4, stride=2, padding=1), self._act()]
         cut = [_Frame(tuple(-side for side in frame.sides)) for frame in self._frame(image_shape)]
         return nn.Sequential(*layers[:-1], *cut, *_add(self.blank))
+
+    def _check(self, image_shape: ImageShape, num_codes: int) -> None:
+        as_image_shape(image_shape)
+        check_count("the number of codes", num_codes)
+        check_widths("channels", self.channels)
+        check_count("hidden", self.hidden)
+        check_real("background", self.background)
+        check_real("blank", self.blank)
 
     def _act(self) -> nn.Module:
         return _activation(self.activation)

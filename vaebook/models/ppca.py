@@ -9,11 +9,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution, MultivariateNormal
 
-from vaebook._checks import check_count, check_finite, check_positive
+from vaebook._checks import ImageShape, check_count, check_finite, check_positive
 from vaebook._random import seeded
 from vaebook.distributions import DiagonalGaussian, LearnedGaussianLikelihood, kl
 from vaebook.distributions.gaussian import LOG_TWO_PI
-from vaebook.models.latent_variable import ImageShape
 from vaebook.models.networks import MLP
 from vaebook.models.posteriors import SOFTPLUS_AT_ONE
 from vaebook.models.vae import VAE, Elbo

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
-from vaebook._checks import check_count, check_images, check_weight
+from vaebook._checks import ImageShape, check_count, check_images, check_weight
 from vaebook.distributions import (
     DiagonalGaussian,
     FixedPrior,
@@ -18,7 +18,7 @@ from vaebook.distributions import (
     gaussian_kl_diagonal,
 )
 from vaebook.distributions.likelihoods import as_likelihood
-from vaebook.models.latent_variable import ImageShape, LatentVariableModel
+from vaebook.models.latent_variable import LatentVariableModel
 from vaebook.models.networks import Network, as_network
 from vaebook.models.posteriors import POSTERIORS, PosteriorFamily, check_support
 

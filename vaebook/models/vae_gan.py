@@ -7,10 +7,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vaebook._checks import check_images, check_weight
+from vaebook._checks import ImageShape, check_images, check_weight
 from vaebook.distributions import Likelihood, Prior
 from vaebook.models.gan import discriminator_loss, gradient_penalty, non_saturating_loss
-from vaebook.models.latent_variable import ImageShape
 from vaebook.models.networks import Network, as_network
 from vaebook.models.posteriors import PosteriorFamily
 from vaebook.models.vae import VAE

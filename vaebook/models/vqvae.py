@@ -7,12 +7,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vaebook._checks import check_count, check_images, check_weight, values_are_checked
+from vaebook._checks import ImageShape, check_count, check_images, check_weight, values_are_checked
 from vaebook._random import seeded, unseeded
 from vaebook.distributions import Likelihood
 from vaebook.distributions.likelihoods import as_likelihood
 from vaebook.models.codebook import Codebook
-from vaebook.models.latent_variable import ImageShape, LatentVariableModel
+from vaebook.models.latent_variable import LatentVariableModel
 from vaebook.models.networks import Network, as_network
 from vaebook.models.vae import Elbo
 

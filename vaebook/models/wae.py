@@ -1,16 +1,16 @@
 """The Wasserstein autoencoder: no KL per picture, one distance for all codes together."""
 
 from collections.abc import Sequence
+from typing import get_args
 
 from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vaebook._checks import check_weight
+from vaebook._checks import ImageShape, check_choice, check_weight
 from vaebook.distributions import Likelihood, as_prior, mmd
-from vaebook.distributions.discrepancy import SCALES, Kernel
+from vaebook.distributions.discrepancy import SCALES, Kernel, check_scales
 from vaebook.models.autoencoder import Autoencoder
-from vaebook.models.latent_variable import ImageShape
 from vaebook.models.networks import Network
 
 
@@ -55,6 +55,8 @@ class WassersteinAutoencoder(Autoencoder):
     ) -> None:
         super().__init__(image_shape, latent_dim, network=network, likelihood=likelihood)
         check_weight("mmd_weight", mmd_weight)
+        check_choice("kernel", kernel, get_args(Kernel))
+        check_scales(scales)
         self._prior = as_prior(prior, self.latent_dim, learned=False)
         self.mmd_weight = mmd_weight
         self.kernel: Kernel = kernel

@@ -1,0 +1,227 @@
+"""Everything public in ``distributions`` refuses what it cannot mean, in words of its own.
+
+Each argument in turn is replaced by things of other kinds. What comes is either a result, or a
+``ValueError`` that the package raised: never an error from the depths of torch.
+"""
+
+import inspect
+import traceback
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.distributions import AffineTransform, Normal
+
+import vaebook
+from tests.properties import normal, uniform
+from vaebook import distributions as d
+
+PACKAGE = Path(vaebook.__file__).parent
+SHAPE = (1, 8, 8)
+# what nothing takes, so that it must be refused
+NOTHING: dict[str, Any] = {
+    "object": object(),
+    "complex": torch.ones(3, 2, dtype=torch.complex64),
+    "sparse": torch.eye(3).to_sparse(),
+    "text": "x",
+}
+# what some arguments take and others do not
+OTHERS: dict[str, Any] = {
+    "None": None,
+    "list": [1.0, "a"],
+    "negative": -1,
+    "zero": 0,
+    "fraction": 2.5,
+    "NaN": float("nan"),
+    "infinity": float("inf"),
+    "array": np.ones((3, 2)),
+    "whole numbers": torch.ones(5, 3, dtype=torch.long),
+    "one number": torch.tensor(1.0),
+    "no rows": torch.zeros(0, 3),
+    "another shape": torch.full((4, 7), 0.5),
+    "a dimension more": torch.full((2, 3, 4), 0.5),
+    "NaN inside": torch.full((5, 3), float("nan")),
+    "distribution": Normal(torch.zeros(4), torch.ones(4)),
+    "empty": (),
+}
+RECORDS = {"Carried", "LossConvention", "LossTranslation", "MonteCarlo", "SampleGradients"}
+ABSTRACT = {"Likelihood", "Prior"}
+
+
+def drift(x: Tensor, t: Tensor) -> Tensor:
+    return x
+
+
+def divergence(x: Tensor, t: Tensor) -> Tensor:
+    return x.sum(-1)
+
+
+def square(z: Tensor) -> Tensor:
+    return z.square().sum(-1)
+
+
+@cache
+def calls() -> dict[str, dict[str, Any]]:
+    """For each function or class arguments that it takes."""
+    mu, log_var = normal(0, 5, 3).float(), normal(1, 5, 3).float()
+    gaussian = {"mu": mu, "log_var": log_var}
+    q, standard = d.DiagonalGaussian(mu, log_var), d.standard_normal(2)
+    line = Normal(torch.tensor(0.0), torch.tensor(1.0))
+    grid = {"low": -9, "high": 9, "num_points": 500}
+    codes, draws = normal(2, 60, 2).float(), normal(3, 7, 5, 3).float()
+    pairs = {"noise": codes, "codes": codes, "t": uniform(4, 60).float()}
+    images = uniform(5, 6, *SHAPE).float()
+    kernel = {"x": codes, "y": codes, "kernel": "imq", "scales": (1.0,)}
+    size, spline = {"latent_dim": 2}, {"num_transforms": 1, "hidden": (8,), "num_bins": 4}
+    flow = {"velocity": drift, "num_steps": 2, "divergence": divergence}
+    fitting = {"num_epochs": 1, "seed": 0}
+    table: dict[str, dict[str, Any]] = {
+        "gaussian_kl": gaussian,
+        "gaussian_kl_diagonal": {**gaussian, "prior_mu": mu, "prior_log_var": log_var},
+        "gaussian_kl_full": {
+            "mu": mu,
+            "scale_tril": torch.eye(3),
+            "prior_mu": mu[0],
+            "prior_scale_tril": torch.eye(3),
+        },
+        "gaussian_kl_quadrature": {"mu": 0.3, "log_var": 0.1},
+        "kl": {"q": q, "p": d.standard_normal(3)},
+        "monte_carlo_kl": {"q": q, "p": d.standard_normal(3), "num_samples": 4},
+        "quadrature_kl": {"q": line, "p": line, **grid},
+        "jensen_shannon": {"p": line, "g": line, **grid},
+        "reparameterise": {**gaussian, "noise": draws[0]},
+        "DiagonalGaussian": gaussian,
+        "standard_normal": size,
+        "unit_laplace": size,
+        "unit_uniform": size,
+        "kernel_matrix": kernel,
+        "mmd": kernel,
+        "fit_box": {"codes": codes},
+        "BoxCorners": {"codes": codes},
+        "fit_gaussian": {"codes": codes},
+        "fit_diagonal_gaussian": {"codes": codes},
+        "fit_mixture": {"codes": codes, "num_components": 2, "seed": 0},
+        "fit_flow": {"codes": codes, "lr": 1e-3, **fitting},
+        "fit_flow_matching": {
+            "codes": codes,
+            "base": standard,
+            "scale": 1.0,
+            "batch_size": 16,
+            "lr": 1e-2,
+            "hidden": 8,
+            "num_steps": 3,
+            **fitting,
+        },
+        "SplineFlow": {**size, **spline},
+        "FlowDistribution": {
+            "transform": AffineTransform(torch.zeros(2), torch.ones(2), event_dim=1),
+            "base": standard,
+        },
+        "straight_path": pairs,
+        "flow_matching_loss": {"velocity": drift, **pairs},
+        "gaussian_velocity": {"mean": torch.zeros(2), "std": torch.ones(2)},
+        "empirical_velocity": {"codes": codes},
+        "exact_divergence": {"velocity": drift},
+        "VelocityNetwork": {**size, "hidden": 8},
+        "carry": {**flow, "points": codes, "start": 0.0, "end": 1.0},
+        "ContinuousFlow": {**flow, "base": standard},
+        "score_function_gradient": {"f": square, "q": q, "noise": draws, "baseline": 0.0},
+        "pathwise_gradient": {"f": square, "q": q, "noise": draws},
+        "leave_one_out": {"values": draws},
+        "Mixture": {"log_weights": torch.full((5,), 0.2).log(), "components": q},
+        "HypersphericalUniform": {"dim": 3},
+        "PowerSpherical": {
+            "direction": nn.functional.normalize(mu, dim=-1),
+            "concentration": torch.ones(5),
+        },
+        "StretchedBeta": {
+            "alpha": torch.ones(5, 2),
+            "beta": torch.ones(5, 2),
+            "low": torch.zeros(2),
+            "high": torch.ones(2),
+        },
+        "LearnedGaussianPrior": {**size, "covariance": "full"},
+        "MixturePrior": {**size, "num_components": 3},
+        "VampPrior": {"pseudo_inputs": images, **size},
+        "FlowPrior": {**size, **spline},
+        "FixedPrior": {"distribution": standard},
+        "as_prior": {"prior": standard, **size},
+        "fit_letters": {
+            "letters": torch.arange(180).reshape(60, 3) % 4,
+            "alphabet_size": 4,
+            **fitting,
+        },
+        "LetterNetwork": {"num_letters": 3, "alphabet_size": 4, "hidden": 8},
+        "AutoregressiveLetters": {"network": d.LetterNetwork(3, 4, hidden=8)},
+        "translate_loss": {
+            "image_shape": SHAPE,
+            "latent_dim": 2,
+            "reconstruction": "squared error",
+            "over_pixels": "sum",
+            "over_latents": "sum",
+            "reconstruction_weight": 1.0,
+            "kl_weight": 1.0,
+        },
+        "grey_level_log_prob": {
+            "pixels": d.PixelGaussianLikelihood(SHAPE)(images),
+            "images": (images * 255).round() / 255,
+            "levels": 256,
+        },
+        "optimal_sigma": {"images": images, "means": images},
+        "AutoregressiveLikelihood": {"image_shape": SHAPE},
+        "PixelGaussianLikelihood": {"image_shape": SHAPE},
+    }
+    for name in d.__all__:
+        if name.endswith("Likelihood") and name not in table and name not in ABSTRACT:
+            parameters = inspect.signature(getattr(d, name)).parameters.values()
+            own = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+            table[name] = {p.name: p.default for p in own}
+    return table
+
+
+ARGUMENTS = [(name, key) for name, arguments in calls().items() for key in arguments]
+
+
+def refusal(name: str, key: str, bad: object) -> str | None:
+    """The message of the package's refusal; ``None`` if the argument was taken."""
+    function: Callable[..., object] = getattr(d, name)
+    refused: ValueError | None = None
+    try:
+        function(**{**calls()[name], key: bad})
+    except ValueError as error:
+        refused = error
+    if refused is None:
+        return None
+    raised_in = Path(traceback.extract_tb(refused.__traceback__)[-1].filename)
+    assert PACKAGE in raised_in.parents, f"not ours: {refused}"
+    return str(refused)
+
+
+def test_nothing_public_is_left_out() -> None:
+    functions = {name for name in d.__all__ if callable(getattr(d, name))}
+    assert functions - set(calls()) == RECORDS | ABSTRACT
+
+
+@pytest.mark.parametrize("name", calls())
+def test_good_arguments_are_taken(name: str) -> None:
+    getattr(d, name)(**calls()[name])
+
+
+@pytest.mark.parametrize(("name", "key"), ARGUMENTS)
+def test_what_is_refused_is_refused_in_our_words(name: str, key: str) -> None:
+    for kind, bad in OTHERS.items():
+        message = refusal(name, key, bad)
+        assert message is None or len(message) > 20, kind
+
+
+@pytest.mark.parametrize(("name", "key"), ARGUMENTS)
+def test_what_means_nothing_is_refused(name: str, key: str) -> None:
+    for kind, bad in NOTHING.items():
+        message = refusal(name, key, bad)
+        assert message is not None, f"{kind} was taken"
+        assert "expected" in message, kind
