@@ -9,6 +9,7 @@ os.environ.setdefault(
 )  # a bar's text would differ from run to run
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The cells of a chapter run one after the other, in one kernel: on one worker."""
     for item in items:

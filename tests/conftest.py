@@ -6,9 +6,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A warning is an error in the tests of this folder; a notebook's are compared with stderr.
 
@@ -53,13 +55,25 @@ def children_seconds() -> float:
     return times.children_user + times.children_system
 
 
+def yardstick() -> float:
+    """Processor seconds of a piece of Python that always does the same: about one."""
+    start = time.process_time()
+    words: dict[str, int] = {}
+    for number in range(1_500_000):
+        word = str(number % 50_021)
+        words[word] = words.get(word, 0) + len(word)
+    assert len(words) == 50_021
+    return time.process_time() - start
+
+
 @dataclass(frozen=True)
 class Book:
     """A finished build."""
 
     html: Path
     log: str
-    seconds: float
+    seconds: float  # of one core
+    yardsticks: float  # the same, in units of a piece of work of a fixed size
 
 
 @pytest.fixture(scope="session")
@@ -75,13 +89,14 @@ def book(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Book:
     with FileLock(folder / "book.lock"):
         if not done.exists():
             built = build(folder / "book")
-            done.write_text(json.dumps([str(built.html), built.log, built.seconds]), "utf-8")
-    html, log, seconds = json.loads(done.read_text("utf-8"))
-    return Book(Path(html), log, seconds)
+            done.write_text(json.dumps([str(built.html), *astuple(built)[1:]]), "utf-8")
+    html, *rest = json.loads(done.read_text("utf-8"))
+    return Book(Path(html), *rest)
 
 
 def build(output: Path) -> Book:
     """Build the book, every warning an error."""
+    before = yardstick()
     start = children_seconds()
     done = run(
         sys.executable,
@@ -93,7 +108,7 @@ def build(output: Path) -> Book:
     seconds = children_seconds() - start
     log = done.stdout + done.stderr
     assert done.returncode == 0, log
-    return Book(output / "_build" / "html", log, seconds)
+    return Book(output / "_build" / "html", log, seconds, 2 * seconds / (before + yardstick()))
 
 
 @pytest.fixture(scope="session")

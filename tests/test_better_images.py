@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from vaebook.experiments._comparison_records import COMPARISON_RECORDS
-from vaebook.experiments._judges.better_images import advantages, better_images, much_better
+from vaebook.experiments.ch12_vae_versus_gan.records import COMPARISON_RECORDS
+from vaebook.experiments.claims.c8_better_images import advantages, better_images, much_better
 
 JITTER = (-0.01, -0.005, 0.0, 0.005, 0.01)  # between seeds
 

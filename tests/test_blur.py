@@ -9,8 +9,9 @@ from torch.nn import functional as F
 from tests.properties import normal, uniform
 from vaebook.data import load_dogs
 from vaebook.distributions import GaussianLikelihood
-from vaebook.experiments import blur_causes, blur_cross, blur_fashion
-from vaebook.experiments.blur_causes import Paired, measure
+from vaebook.experiments import EXPERIMENTS
+from vaebook.experiments.ch10_why_blurry import blur_causes, blur_cross
+from vaebook.experiments.ch10_why_blurry.blur_causes import Paired, measure
 from vaebook.metrics import posterior_parameters, power_spectrum, sharpness
 from vaebook.metrics.sharpness import gradient_energy, relative_sharpness, spectral_energy
 from vaebook.models import MLP, VAE
@@ -215,7 +216,7 @@ def test_fashion_has_no_fresh_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     real = blur_causes.load_fashion()
     few = type(real)("fashion", *(type(real.train)(s.images[:64]) for _, s in real.splits()))
     monkeypatch.setattr(blur_causes, "load_fashion", lambda: few)
-    rows = blur_fashion.run(0, variants=("σ = 0.2",), num_codes=16)
+    rows = EXPERIMENTS["blur_fashion"].run(0, variants=("σ = 0.2",), num_codes=16)
     assert len(rows) == 9
     with pytest.raises(ValueError, match="expected 'dogs' or 'fashion'"):
         blur_causes.settings_of("cats")

@@ -14,7 +14,9 @@ from playwright.sync_api import Page
 from tests.conftest import ROOT, Book
 from tests.pages import DESKTOP, PAGES, TOC, every_chapter, every_page, parse, visit
 
-MOST_SECONDS = 60  # of one core, so that a busy machine does not matter; the budget is 30
+# The build's processor time, in those of a yardstick that ran just before and after it, so that a
+# slow or a busy processor does not matter. Builds took 62, which is 65 s of a slow processor.
+MOST_YARDSTICKS = 90
 
 
 @cache
@@ -34,9 +36,9 @@ def number_of(article: Tag) -> int:
 
 
 def test_builds_without_a_warning_in_good_time(book: Book) -> None:
-    print(f"built in {book.seconds:.1f} s (budget 30 s)")
+    print(f"{book.seconds:.1f} s of a core (budget 30 s), {book.yardsticks:.0f} yardsticks")
     assert "build succeeded" in book.log
-    assert book.seconds < MOST_SECONDS
+    assert book.yardsticks < MOST_YARDSTICKS
 
 
 def test_the_index_page_leads_to_the_first_page(book: Book) -> None:

@@ -12,12 +12,12 @@ from scipy.stats import t as student
 from tests.conftest import ROOT, Book
 from tests.pages import PAGES, parse
 from vaebook.experiments import CLAIMS, load_recorded, scoreboard, verdict_cards
-from vaebook.experiments._cards import KINDS
-from vaebook.experiments._comparison_records import load_comparison
-from vaebook.experiments._judges.another_distribution import CHOSEN
-from vaebook.experiments._judges.better_images import VAES
-from vaebook.experiments._judges.no_need_for_normal import OTHERS
-from vaebook.experiments._prior_records import load_trial
+from vaebook.experiments.ch09_why_normal.records import load_trial
+from vaebook.experiments.ch12_vae_versus_gan.records import load_comparison
+from vaebook.experiments.claims.c2_no_need_for_normal import OTHERS
+from vaebook.experiments.claims.c5_another_distribution import CHOSEN
+from vaebook.experiments.claims.c8_better_images import VAES
+from vaebook.experiments.claims.cards import KINDS
 
 MOST_WORDS = 18
 REVIEWS = {claim.name: claim.review for claim in CLAIMS}

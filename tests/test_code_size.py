@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vaebook.data import load_dogs
-from vaebook.experiments import code_size
+from vaebook.experiments.ch01_autoencoder import code_size
 from vaebook.models import MLP, Conv
 
 

@@ -8,17 +8,17 @@ import torch
 from torch import Tensor
 
 from vaebook.data import load_dogs, load_fashion
-from vaebook.experiments import (
-    _contestants,
-    _picture_measures,
+from vaebook.experiments import EXPERIMENTS
+from vaebook.experiments.ch12_vae_versus_gan import (
     adversarial_switch,
     comparison,
-    comparison_adversarial,
+    measures,
     metric_bias,
+    specs,
 )
-from vaebook.experiments._contestants import CONTESTANTS
-from vaebook.experiments._picture_data import PictureData, load_pictures_of
-from vaebook.experiments._picture_measures import measure_samples, reference_of
+from vaebook.experiments.ch12_vae_versus_gan.measures import measure_samples, reference_of
+from vaebook.experiments.ch12_vae_versus_gan.pictures import PictureData, load_pictures_of
+from vaebook.experiments.ch12_vae_versus_gan.specs import CONTESTANTS
 from vaebook.metrics import nearest_distance
 from vaebook.models import GAN, Conv
 
@@ -36,11 +36,9 @@ def few(monkeypatch: pytest.MonkeyPatch) -> PictureData:
     small = Conv((4, 4), 8, background=0.95, blank=0.95)
     monkeypatch.setattr(comparison, "load_pictures_of", lambda name: data)
     monkeypatch.setattr(comparison, "NUM_COMPONENTS", 2)
-    monkeypatch.setattr(_contestants, "network_of", lambda name: small)
-    monkeypatch.setattr(_contestants, "judge_of", lambda name: small)
-    monkeypatch.setattr(
-        _picture_measures, "judge_dogs", lambda images: {"validity": float(len(images))}
-    )
+    monkeypatch.setattr(specs, "network_of", lambda name: small)
+    monkeypatch.setattr(specs, "judge_of", lambda name: small)
+    monkeypatch.setattr(measures, "judge_dogs", lambda images: {"validity": float(len(images))})
     return data
 
 
@@ -65,7 +63,7 @@ def test_every_contestant_makes_rows(few: PictureData) -> None:
     )
     rows += comparison.run(
         0,
-        models=comparison.ADVERSARIAL,
+        models=EXPERIMENTS["comparison_adversarial"].settings["models"],
         epochs=0.01,
         num_images=40,
         num_judged=3,
@@ -128,15 +126,6 @@ def test_a_model_that_breaks_down_loses_no_other(
     monkeypatch.setattr(comparison, "fit", broken)
     rows = comparison.run(0, models=("VAE", "real, fresh"), num_images=40, features=few_features)
     assert [row["failed"] for row in rows] == ["the loss became nan", ""]
-
-
-def test_the_record_of_the_others_is_the_same_experiment() -> None:
-    given = comparison_adversarial.run.__kwdefaults__
-    ours = comparison.run.__kwdefaults__
-    assert {**ours, "models": comparison.ADVERSARIAL} == {
-        **ours,
-        **{name: value for name, value in given.items() if name not in ("pictures", "weights")},
-    }
 
 
 def test_fresh_clothes_are_taken_out_of_the_training_set() -> None:

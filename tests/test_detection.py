@@ -12,7 +12,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from vaebook.data import load_digits
 from vaebook.distributions import LearnedGaussianLikelihood
-from vaebook.experiments.anomalies import Baselines
+from vaebook.experiments.ch13_using_a_vae.anomalies import Baselines
 from vaebook.metrics import (
     auroc,
     choose_threshold,

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from vaebook.experiments import CLAIMS, Claim, load_provenance, results_folder, scoreboard
-from vaebook.experiments._judges import Effect
+from vaebook.experiments.claims.claim import Effect
 
 TRIED = [claim for claim in CLAIMS if claim.judge is not None]
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from vaebook.data import FACTOR_NAMES, load_dogs, render, sample_factors
-from vaebook.experiments import _breeds, _gan_models, gan_recipes, gan_ring
-from vaebook.experiments._gan_models import (
+from vaebook.experiments.ch11_gan import breeds, gan_recipes, gan_ring, models
+from vaebook.experiments.ch11_gan.models import (
     BASELINE,
     RECIPES,
     REFERENCE,
@@ -16,8 +16,8 @@ from vaebook.experiments._gan_models import (
     build,
     uniform_noise,
 )
-from vaebook.experiments._gan_rules import forgotten, needed
-from vaebook.experiments._ring import NUM_MODES, count_modes, ring_centres, ring_images
+from vaebook.experiments.ch11_gan.ring import NUM_MODES, count_modes, ring_centres, ring_images
+from vaebook.experiments.ch11_gan.rules import forgotten, needed
 from vaebook.metrics.nearest_dog import nearest_dog
 from vaebook.models import GAN, VAE, Conv
 from vaebook.models.gan import discriminator_loss
@@ -32,9 +32,9 @@ def few_dogs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Players of a few weights that train for an epoch on 96 dogs."""
     data = load_dogs(96, 40, 40, size=16)
     for name in ("GENERATOR", "DISCRIMINATOR"):
-        monkeypatch.setattr(_gan_models, name, TINY)
+        monkeypatch.setattr(models, name, TINY)
     for name in ("TRAINING", "VAE_TRAINING"):
-        monkeypatch.setattr(_gan_models, name, SHORT)
+        monkeypatch.setattr(models, name, SHORT)
     monkeypatch.setattr(gan_recipes, "breeds", lambda: data)
     monkeypatch.setattr(gan_recipes, "NUM_INVERTED", 4)
     monkeypatch.setattr(gan_recipes, "STAGES", (2,))
@@ -60,11 +60,11 @@ def test_modes_that_are_missing_are_missed() -> None:
 
 
 def test_breeds_have_the_shares_that_the_chapter_states() -> None:
-    factors = _breeds.breed_factors(20_000, seed=1_000_011)
+    factors = breeds.breed_factors(20_000, seed=1_000_011)
     facing, coat = (factors[:, FACTOR_NAMES.index(name)] for name in ("facing", "coat"))
-    assert float(facing.abs().min()) >= _breeds.SIDEWAYS
+    assert float(facing.abs().min()) >= breeds.SIDEWAYS
     # shares of 20,000: standard errors 0.0015 and 0.0035
-    assert float((coat > 0.5).float().mean()) == pytest.approx(_breeds.RARE, abs=0.006)
+    assert float((coat > 0.5).float().mean()) == pytest.approx(breeds.RARE, abs=0.006)
     assert float((facing > 0).float().mean()) == pytest.approx(0.5, abs=0.014)
     assert not bool(((coat > 0.3) & (coat < 0.6)).any())
     others = [i for i, name in enumerate(FACTOR_NAMES) if name not in ("facing", "coat")]
@@ -76,13 +76,13 @@ def test_breeds_have_the_shares_that_the_chapter_states() -> None:
 
 
 def test_kinds_are_counted_from_the_pictures() -> None:
-    factors = _breeds.breed_factors(20, seed=1_000_021)
+    factors = breeds.breed_factors(20, seed=1_000_021)
     facing, coat = FACTOR_NAMES.index("facing"), FACTOR_NAMES.index("coat")
     factors[:15, facing], factors[15:, facing] = 0.8, -0.8
     factors[:2, coat], factors[2:18, coat], factors[18:, coat] = 0.7, 0.2, 0.45
     expected = {"pale": 0.1, "right": 0.75, "between": 0.1}
     for read in (factors, nearest_dog(render(factors, size=16)).factors):
-        found = _breeds.shares(read)
+        found = breeds.shares(read)
         # a coat in the middle between the breeds may be read as above or below it
         assert found["pale"] == pytest.approx(expected["pale"], abs=0.101)
         assert found["right"] == pytest.approx(expected["right"])
@@ -134,7 +134,7 @@ def test_the_watch_measures_the_game_and_leaves_it_alone(few_dogs) -> None:
     assert {"drift", "average_drift"} <= set(watch.rows[1])
     assert set(watch.kept) == {1, 3}
     raw = watch.kept[3]  # the weights as they were, before the average took their place
-    pictures = raw.sample(40, seed=_gan_models.WATCH_SEED)
+    pictures = raw.sample(40, seed=models.WATCH_SEED)
     with torch.no_grad():
         real, generated = raw.logits(data.validation.images), raw.logits(pictures)
     expected = float(discriminator_loss(real, generated).mean())

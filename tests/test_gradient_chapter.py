@@ -4,8 +4,11 @@ import pytest
 import torch
 
 from vaebook.distributions import gaussian_kl
-from vaebook.experiments.gradient_training import SampledVAE, ScoreFunctionVAE
-from vaebook.experiments.variance_heads import (
+from vaebook.experiments.ch05_reparameterisation.gradient_training import (
+    SampledVAE,
+    ScoreFunctionVAE,
+)
+from vaebook.experiments.ch05_reparameterisation.variance_heads import (
     LOG_VARIANCE,
     SMALLEST_VARIANCE,
     BuggyVAE,

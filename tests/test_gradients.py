@@ -13,7 +13,11 @@ from vaebook.distributions import (
     pathwise_gradient,
     score_function_gradient,
 )
-from vaebook.experiments.gradient_variance import GROUP, exact_variance, squared_norm
+from vaebook.experiments.ch05_reparameterisation.gradient_variance import (
+    GROUP,
+    exact_variance,
+    squared_norm,
+)
 from vaebook.training import seeded
 
 NUM_SAMPLES = 40_000

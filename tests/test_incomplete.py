@@ -10,7 +10,7 @@ import torch
 from sklearn.datasets import load_wine
 from torch.distributions import MultivariateNormal, Normal
 
-from vaebook.experiments import imputation
+from vaebook.experiments.ch13_using_a_vae import imputation
 from vaebook.models import MLP, IncompleteGaussian, IncompleteVAE, ProbabilisticPCA
 from vaebook.training import fit, seeded
 

@@ -23,13 +23,8 @@ from vaebook.distributions import (
     monte_carlo_kl,
     quadrature_kl,
 )
-from vaebook.experiments import (
-    kl_closed_form,
-    kl_monte_carlo,
-    load_recorded,
-    results_folder,
-    verdict,
-)
+from vaebook.experiments import load_recorded, results_folder, verdict
+from vaebook.experiments.ch04_gaussian_kl import kl_closed_form, kl_monte_carlo
 from vaebook.models import MLP, VAE
 
 F64 = torch.float64

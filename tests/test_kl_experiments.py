@@ -7,10 +7,14 @@ import pytest
 
 from vaebook.data.dogs import load_dogs
 from vaebook.distributions import AutoregressiveLikelihood, BernoulliLikelihood
-from vaebook.experiments import beta_sweep, latent_sizes, load_recorded, run_seeds
-from vaebook.experiments.aggregate_posterior import BATCH_SIZE, true_information
-from vaebook.experiments.beta_sweep import BETAS
-from vaebook.experiments.collapse import VARIANTS, build, silhouettes
+from vaebook.experiments import load_recorded, run_seeds
+from vaebook.experiments.ch08_what_the_kl_does import beta_sweep, latent_sizes
+from vaebook.experiments.ch08_what_the_kl_does.aggregate_posterior import (
+    BATCH_SIZE,
+    true_information,
+)
+from vaebook.experiments.ch08_what_the_kl_does.beta_sweep import BETAS
+from vaebook.experiments.ch08_what_the_kl_does.collapse import VARIANTS, build, silhouettes
 
 
 def test_the_known_case_is_biased_down_by_what_exceeds_log_n() -> None:

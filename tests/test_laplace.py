@@ -13,7 +13,7 @@ from vaebook.distributions import (
     LearnedGaussianLikelihood,
     unit_laplace,
 )
-from vaebook.experiments.importance_bound import estimates
+from vaebook.experiments.ch13_using_a_vae.importance_bound import estimates
 from vaebook.metrics import (
     effective_sample_size,
     grid_posterior,

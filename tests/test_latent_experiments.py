@@ -9,8 +9,10 @@ import torch
 
 from vaebook.data import load_dogs
 from vaebook.distributions import fit_flow, fit_flow_matching, standard_normal
-from vaebook.experiments import _latent_priors, _prior_models, latent_flow, latent_scale
-from vaebook.experiments._latent_priors import ENCODERS, NOISE, PRIORS
+from vaebook.experiments.ch09_why_normal import specs as prior_specs
+from vaebook.experiments.ch14_verdicts import latent_flow, latent_scale
+from vaebook.experiments.ch14_verdicts import specs as encoder_specs
+from vaebook.experiments.ch14_verdicts.specs import ENCODERS, NOISE, PRIORS
 from vaebook.models import MLP, VAE
 
 FEW = load_dogs(240, 8, 24)
@@ -24,11 +26,11 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "load_dogs", lambda: FEW)
         # the judge has a test of its own, and takes seconds for pictures that are no dogs
         monkeypatch.setattr(module, "judge", lambda images, data: {"validity": float(len(images))})
-    monkeypatch.setattr(_latent_priors, "DOG_DEEP_TRAINING", SHORT)
-    monkeypatch.setattr(_prior_models, "DOG_DEEP", MLP((8,), background=0.95))
+    monkeypatch.setattr(encoder_specs, "DOG_DEEP_TRAINING", SHORT)
+    monkeypatch.setattr(prior_specs, "DOG_DEEP", MLP((8,), background=0.95))
     quick = partial(fit_flow_matching, num_epochs=1, hidden=8)
-    monkeypatch.setattr(_latent_priors, "fit_flow_matching", quick)
-    monkeypatch.setattr(_latent_priors, "fit_flow", partial(fit_flow, num_epochs=1))
+    monkeypatch.setattr(encoder_specs, "fit_flow_matching", quick)
+    monkeypatch.setattr(encoder_specs, "fit_flow", partial(fit_flow, num_epochs=1))
     monkeypatch.setattr(latent_flow, "NUM_COMPARED", 24)
     monkeypatch.setattr(latent_flow, "NUM_WEIGHTS", 3)
 
@@ -78,7 +80,7 @@ def test_what_is_measured_of_codes_is_what_its_name_says() -> None:
 
 
 def test_samples_are_decoded_draws_of_the_prior() -> None:
-    model = _latent_priors.train(1e-6, FEW, seed=0, num_epochs=1)
+    model = encoder_specs.train(1e-6, FEW, seed=0, num_epochs=1)
     assert isinstance(model, VAE)
     assert model.beta == 1e-6
     first = latent_flow.draw(model, standard_normal(16), 3, seed=0)

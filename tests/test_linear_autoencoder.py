@@ -7,7 +7,7 @@ from torch import Tensor
 
 from tests.properties import normal, uniform
 from vaebook.distributions import GaussianLikelihood
-from vaebook.experiments import linear_autoencoder
+from vaebook.experiments.ch01_autoencoder import linear_autoencoder
 from vaebook.models import MLP, Autoencoder
 
 IMAGE_SHAPE = (1, 4, 4)

@@ -12,7 +12,7 @@ from vaebook.distributions import (
     DiscretizedLogisticLikelihood,
     GaussianLikelihood,
 )
-from vaebook.experiments import loss_conventions, pixel_likelihoods
+from vaebook.experiments.ch07_scaling import loss_conventions, pixel_likelihoods
 from vaebook.models import VAE
 from vaebook.training import seeded
 

@@ -9,8 +9,14 @@ from torch.distributions import TransformedDistribution
 
 from vaebook.data import load_dogs
 from vaebook.distributions import standard_normal
-from vaebook.experiments import prior_pushforward
-from vaebook.experiments.prior_pushforward import TRANSFORMS, Bend, PushedVAE, build, elbo_gap
+from vaebook.experiments.ch09_why_normal import prior_pushforward
+from vaebook.experiments.ch09_why_normal.prior_pushforward import (
+    TRANSFORMS,
+    Bend,
+    PushedVAE,
+    build,
+    elbo_gap,
+)
 from vaebook.models import MLP
 from vaebook.training import seeded
 

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vaebook.experiments import priors
-from vaebook.experiments._judges.another_distribution import CHOSEN, another_distribution
-from vaebook.experiments._judges.no_need_for_normal import OTHERS, no_need_for_normal
-from vaebook.experiments._paired import paired_differences
+from vaebook.experiments import EXPERIMENTS
+from vaebook.experiments.claims.c2_no_need_for_normal import OTHERS, no_need_for_normal
+from vaebook.experiments.claims.c5_another_distribution import CHOSEN, another_distribution
+from vaebook.experiments.record.statistics import paired_differences
 
 SEEDS = range(5)
 JITTER = (-0.01, -0.005, 0.0, 0.005, 0.01)  # of a difference, between seeds
@@ -33,7 +33,10 @@ def write_priors(
                 row["nll"] = row["validity"] = np.nan
             rows.append(row)
     frame = pd.DataFrame(rows)
-    parts = (frame["model"].isin(priors.LEARNED), frame["model"].isin(("letters",)))
+    parts = (
+        frame["model"].isin(EXPERIMENTS["priors_learned"].settings["models"]),
+        frame["model"].isin(("letters",)),
+    )
     frame[parts[0]].to_csv(folder / "priors_learned.csv", index=False)
     frame[parts[1]].to_csv(folder / "priors_afterwards.csv", index=False)
     frame[~parts[0] & ~parts[1]].to_csv(folder / "priors.csv", index=False)

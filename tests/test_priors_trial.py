@@ -9,8 +9,10 @@ from torch.distributions import Independent, Normal
 
 from vaebook.data import load_dogs
 from vaebook.distributions import standard_normal
-from vaebook.experiments import _prior_models, priors, priors_afterwards, priors_learned
-from vaebook.experiments._prior_models import MODELS, normal_at
+from vaebook.experiments import EXPERIMENTS
+from vaebook.experiments.ch09_why_normal import priors, specs
+from vaebook.experiments.ch09_why_normal.records import PRIOR_RECORDS
+from vaebook.experiments.ch09_why_normal.specs import MODELS, normal_at
 from vaebook.models import MLP, VAE
 
 FEW = load_dogs(96, 8, 24)
@@ -24,7 +26,7 @@ def few_dogs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(priors, "DOG_DEEP_TRAINING", SHORT)
     monkeypatch.setattr(priors, "NUM_FITTED", 2)
     monkeypatch.setattr(priors, "NUM_WEIGHTS", 5)
-    monkeypatch.setattr(_prior_models, "DOG_DEEP", MLP((8,), background=0.95))
+    monkeypatch.setattr(specs, "DOG_DEEP", MLP((8,), background=0.95))
 
 
 def test_every_contestant_makes_rows(few_dogs: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,8 +36,8 @@ def test_every_contestant_makes_rows(few_dogs: None, monkeypatch: pytest.MonkeyP
     frame = pd.DataFrame(
         [
             row
-            for part in (priors, priors_learned, priors_afterwards)
-            for row in part.run(0, num_images=6, pictures=kept)
+            for name in PRIOR_RECORDS
+            for row in EXPERIMENTS[name].run(0, num_images=6, pictures=kept)
         ]
     ).set_index("model")
     # the letters draw in two ways, and three models get a mixture afterwards

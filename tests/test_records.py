@@ -18,22 +18,23 @@ import torch
 from scipy import stats
 from torch import nn
 
-import vaebook.experiments
 from vaebook.experiments import (
+    EXPERIMENTS,
+    Experiment,
     __main__,
-    _record,
     assert_within_spread,
     available,
     load_pictures,
     load_provenance,
     load_recorded,
     load_recorded_weights,
+    make_record,
     prediction_interval,
-    record,
     results_folder,
     run_seeds,
     summarise,
 )
+from vaebook.experiments.record import run as recording
 
 TINY = '''
 """A line through the origin with noise.
@@ -58,16 +59,14 @@ RESULTS = ROOT / "book" / "results"
 
 @pytest.fixture
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An experiment of its own in the package, for the length of a test."""
+    """An experiment of its own in the registry, for the length of a test."""
     place = tmp_path / "more_experiments"
     place.mkdir()
     (place / "tiny.py").write_text(TINY)
-    (place / "_private.py").write_text("")
-    monkeypatch.setattr(
-        vaebook.experiments, "__path__", [*vaebook.experiments.__path__, str(place)]
-    )
+    monkeypatch.syspath_prepend(place)
+    monkeypatch.setitem(EXPERIMENTS, "tiny", Experiment("tiny", "tiny"))
     yield "tiny"
-    sys.modules.pop("vaebook.experiments.tiny", None)
+    sys.modules.pop("tiny", None)
 
 
 # --- running ------------------------------------------------------------------------------------
@@ -89,7 +88,7 @@ def test_each_seed_gives_its_rows(tiny: str) -> None:
 
 
 def test_a_record_has_its_table_and_its_provenance(tiny: str, tmp_path: Path) -> None:
-    path = record(tiny, 3, tmp_path)
+    path = make_record(tiny, 3, tmp_path)
     assert path == tmp_path / "tiny.csv"
     frame = load_recorded(tiny, tmp_path)
     # six significant digits are kept
@@ -124,7 +123,7 @@ def run(seed, *, size=2, pictures=None):
 
 def test_pictures_of_the_first_seed_are_kept(tiny: str, tmp_path: Path) -> None:
     (tmp_path / "more_experiments" / "tiny.py").write_text(PICTURES)
-    record(tiny, 3, tmp_path)
+    make_record(tiny, 3, tmp_path)
     pictures = load_pictures(tiny, tmp_path)
     assert set(pictures) == {"ramp", "beyond"}
     ramp = torch.linspace(0, 1, 4).reshape(1, 1, 2, 2)
@@ -141,10 +140,10 @@ def test_pictures_of_the_first_seed_are_kept(tiny: str, tmp_path: Path) -> None:
 def test_a_run_that_fails_leaves_the_old_record(
     tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record(tiny, 3, tmp_path)
+    make_record(tiny, 3, tmp_path)
     old = {path.name: path.read_bytes() for path in tmp_path.glob("tiny.*")}
     with pytest.raises(RuntimeError, match="unlucky"):
-        record(tiny, 14, tmp_path)
+        make_record(tiny, 14, tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.glob("tiny.*")} == old
 
 
@@ -166,13 +165,13 @@ def test_a_run_that_failed_goes_on_where_it_stopped(tiny: str, tmp_path: Path) -
     module = tmp_path / "more_experiments" / "tiny.py"
     module.write_text(UNLUCKY.format(place=str(tmp_path)))
     with pytest.raises(RuntimeError, match="unlucky"):
-        record(tiny, 3, tmp_path)
+        make_record(tiny, 3, tmp_path)
     (tmp_path / "mended").touch()
-    record(tiny, 3, tmp_path)
+    make_record(tiny, 3, tmp_path)
     assert (tmp_path / "log").read_text() == "012", "no seed ran twice"
     whole = load_recorded(tiny, tmp_path)
     assert not list(tmp_path.glob(".tiny*")), "nothing is left behind"
-    record(tiny, 3, tmp_path)
+    make_record(tiny, 3, tmp_path)
     assert (tmp_path / "log").read_text() == "012012", "a finished record is made anew"
     pd.testing.assert_frame_equal(load_recorded(tiny, tmp_path), whole)
 
@@ -181,24 +180,24 @@ def test_a_seed_that_other_code_gave_is_not_taken_up(tiny: str, tmp_path: Path) 
     module = tmp_path / "more_experiments" / "tiny.py"
     module.write_text(UNLUCKY.format(place=str(tmp_path)))
     with pytest.raises(RuntimeError, match="unlucky"):
-        record(tiny, 3, tmp_path)
+        make_record(tiny, 3, tmp_path)
     (tmp_path / "mended").touch()
     module.write_text(module.read_text() + "# changed\n")
-    record(tiny, 3, tmp_path)
+    make_record(tiny, 3, tmp_path)
     assert (tmp_path / "log").read_text() == "01012"
     assert not list(tmp_path.glob(".tiny*")), "old seeds are swept away too"
 
 
 def stop_at_write(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     """What lies on the disk after a kill before the write number ``count``."""
-    write, counter = _record.write_atomically, itertools.count()
+    write, counter = recording.write_atomically, itertools.count()
 
     def write_or_stop(*arguments: object) -> None:
         if next(counter) == count:
             raise KeyboardInterrupt
         write(*arguments)
 
-    monkeypatch.setattr(_record, "write_atomically", write_or_stop)
+    monkeypatch.setattr(recording, "write_atomically", write_or_stop)
 
 
 EVERYTHING = """
@@ -222,16 +221,16 @@ def test_files_of_two_runs_do_not_load(
     """A recording of two seeds is killed before it replaces any file of one of three."""
     module = tmp_path / "more_experiments" / "tiny.py"
     module.write_text(EVERYTHING)
-    record(tiny, 3, tmp_path)
+    make_record(tiny, 3, tmp_path)
     old = {path: path.read_bytes() for path in tmp_path.glob("tiny.*")}
     assert len(old) == 4
     module.write_text(EVERYTHING.replace("manual_seed(seed)", "manual_seed(7)"))
-    sys.modules.pop("vaebook.experiments.tiny")
+    sys.modules.pop("tiny")
 
     with monkeypatch.context() as patch:
         stop_at_write(patch, count)
         with pytest.raises(KeyboardInterrupt):
-            record(tiny, 2, tmp_path)
+            make_record(tiny, 2, tmp_path)
     changed = {path.suffix for path, content in old.items() if path.read_bytes() != content}
     assert len(changed) == count
     loaders = {
@@ -247,8 +246,8 @@ def test_files_of_two_runs_do_not_load(
         else:
             load()
 
-    monkeypatch.setattr(_record, "run_seeds", None)  # no seed is run again
-    record(tiny, 2, tmp_path)
+    monkeypatch.setattr(recording, "_rows", None)  # no seed is run again
+    make_record(tiny, 2, tmp_path)
     for load in loaders.values():
         load()
     assert len(load_recorded(tiny, tmp_path)) == load_provenance(tiny, tmp_path)["seeds"] == 2
@@ -258,7 +257,7 @@ def test_files_of_two_runs_do_not_load(
 def test_a_provenance_without_checksum_vouches_for_nothing(
     tiny: str, tmp_path: Path, content: str
 ) -> None:
-    record(tiny, 1, tmp_path)
+    make_record(tiny, 1, tmp_path)
     (tmp_path / "tiny.json").write_text(content)
     for load in (load_recorded, load_provenance):
         with pytest.raises(ValueError, match=r"tiny\.csv and tiny\.json are not of one run"):
@@ -271,10 +270,10 @@ def test_a_provenance_without_checksum_vouches_for_nothing(
 
 def test_files_that_a_run_no_longer_keeps_are_gone(tiny: str, tmp_path: Path) -> None:
     (tmp_path / "more_experiments" / "tiny.py").write_text(EVERYTHING)
-    record(tiny, 1, tmp_path)
+    make_record(tiny, 1, tmp_path)
     (tmp_path / "more_experiments" / "tiny.py").write_text(TINY)
-    sys.modules.pop("vaebook.experiments.tiny")
-    record(tiny, 1, tmp_path)
+    sys.modules.pop("tiny")
+    make_record(tiny, 1, tmp_path)
     assert {path.suffix for path in tmp_path.glob("tiny.*")} == {".csv", ".json"}
 
 
@@ -293,6 +292,17 @@ def test_every_stored_record_is_whole(path: Path) -> None:
             load_recorded_weights(path.stem, "nothing", nn.Linear(1, 1), RESULTS)
 
 
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.stem)
+def test_a_record_was_made_by_what_the_registry_says(path: Path) -> None:
+    experiment = EXPERIMENTS[path.stem]
+    stored = json.loads(path.read_text("utf-8"))
+    ours = json.loads(json.dumps(experiment.all_settings(), default=str))
+    assert stored["settings"].items() <= ours.items()
+    assert stored["description"].rstrip(".") == experiment.told().rstrip(".")
+    assert not path.with_suffix(".npz").exists() or "pictures" in experiment.offers()
+    assert path.with_suffix(".safetensors").exists() == ("weights" in experiment.offers())
+
+
 def test_no_stored_file_is_without_provenance() -> None:
     names = {path.stem for path in RESULTS.glob("*.json")}
     assert len(names) >= 40
@@ -305,7 +315,7 @@ def test_a_damaged_seed_is_computed_again(
 ) -> None:
     (tmp_path / "more_experiments" / "tiny.py").write_text(UNLUCKY.format(place=str(tmp_path)))
     with pytest.raises(RuntimeError, match="unlucky"):
-        record(tiny, 3, tmp_path)
+        make_record(tiny, 3, tmp_path)
     (path,) = (tmp_path / ".tiny.unfinished").glob("1-*")
     content = path.read_bytes()
     middle = len(content) // 2
@@ -318,7 +328,7 @@ def test_a_damaged_seed_is_computed_again(
     path.write_bytes(damaged[damage])
     (tmp_path / "mended").touch()
     capsys.readouterr()
-    record(tiny, 3, tmp_path)
+    make_record(tiny, 3, tmp_path)
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "damaged" in line]
     assert line == f"{path} is damaged: seed 1 is computed again"
     assert (tmp_path / "log").read_text() == "0112"
@@ -329,9 +339,9 @@ def test_a_folder_that_cannot_be_written_is_noticed_before_the_first_seed(
 ) -> None:
     def refused(folder: Path, message: str) -> None:
         with pytest.raises(OSError, match=message):
-            record(tiny, 1, folder)
+            make_record(tiny, 1, folder)
 
-    monkeypatch.setattr(_record, "run_seeds", None)
+    monkeypatch.setattr(recording, "_rows", None)
     refused(tmp_path / "missing", "missing does not exist; create it first")
     for ending in (".csv", ".json", ".npz", ".safetensors"):
         (tmp_path / ending / f"tiny{ending}").mkdir(parents=True)
@@ -347,11 +357,11 @@ def test_a_folder_that_cannot_be_written_is_noticed_before_the_first_seed(
 TWICE = """
 from pathlib import Path
 
-from vaebook.experiments import record
+from vaebook.experiments import make_record
 
 
 def run(seed):
-    record("tiny", 1, Path({place!r})) if not seed else None
+    make_record("tiny", 1, Path({place!r})) if not seed else None
     return [{{"value": seed}}]
 """
 
@@ -359,18 +369,19 @@ def run(seed):
 def test_two_recordings_of_one_name_at_a_time(tiny: str, tmp_path: Path) -> None:
     (tmp_path / "more_experiments" / "tiny.py").write_text(TWICE.format(place=str(tmp_path)))
     with pytest.raises(RuntimeError, match=r"tiny\.unfinished is in use by another recording"):
-        record(tiny, 1, tmp_path)
+        make_record(tiny, 1, tmp_path)
     (tmp_path / "more_experiments" / "tiny.py").write_text(TINY)
-    sys.modules.pop("vaebook.experiments.tiny")
-    record(tiny, 1, tmp_path)  # the one that failed holds nothing
+    sys.modules.pop("tiny")
+    make_record(tiny, 1, tmp_path)  # the one that failed holds nothing
 
 
 COMMAND = """
 import sys
 
-import vaebook.experiments
+sys.path.insert(0, {place!r})
+from vaebook.experiments import EXPERIMENTS, Experiment
 
-vaebook.experiments.__path__.append({place!r})
+EXPERIMENTS["tiny"] = Experiment("tiny", "tiny")
 if __name__ == "__main__":
     from vaebook.experiments.__main__ import main
 
@@ -447,7 +458,7 @@ def test_a_recording_that_is_stopped_leaves_no_process(tiny: str, tmp_path: Path
     assert not list(tmp_path.glob("tiny.*")), "nothing half-written"
 
     (tmp_path / "mended").touch()
-    record(tiny, 8, tmp_path)
+    make_record(tiny, 8, tmp_path)
     assert (tmp_path / "log").read_text() in ("0121234567", "0211234567"), (
         "the finished seed is taken up"
     )
@@ -458,7 +469,7 @@ def test_a_recording_that_is_stopped_leaves_no_process(tiny: str, tmp_path: Path
 def test_an_experiment_without_description(tiny: str, tmp_path: Path) -> None:
     bare = tmp_path / "more_experiments" / "tiny.py"
     bare.write_text("def run(seed):\n    return [{'value': seed}]\n")
-    record(tiny, 1, tmp_path)
+    make_record(tiny, 1, tmp_path)
     assert load_provenance(tiny, tmp_path)["description"] == "tiny"
 
 
@@ -499,7 +510,7 @@ def test_the_command(
 def test_seeds_shared_between_processes_give_the_same_table(tmp_path: Path) -> None:
     for jobs in (1, 2):
         (tmp_path / str(jobs)).mkdir()
-        record("kl_closed_form", 2, tmp_path / str(jobs), jobs=jobs)
+        make_record("kl_closed_form", 2, tmp_path / str(jobs), jobs=jobs)
     one, two = (load_recorded("kl_closed_form", tmp_path / str(jobs)) for jobs in (1, 2))
     assert two["seed"].tolist() == [0, 1]
     # not exactly: a process of its own may use another number of threads
@@ -646,7 +657,7 @@ def test_a_value_that_never_varies_survives_the_rounding_of_the_record(
     """The record keeps 0.333333 of 1/3."""
     bare = tmp_path / "more_experiments" / "tiny.py"
     bare.write_text("def run(seed):\n    return [{'value': 1 / 3}]\n")
-    record(tiny, 3, tmp_path)
+    make_record(tiny, 3, tmp_path)
     live = run_seeds(tiny, [0])
     assert assert_within_spread(live, load_recorded(tiny, tmp_path), [], ["value"]) == 1
 
@@ -676,7 +687,7 @@ def run(seed, *, weights=None):
 
 def test_weights_of_the_first_seed_are_kept_in_half_precision(tiny: str, tmp_path: Path) -> None:
     (tmp_path / "more_experiments" / "tiny.py").write_text(WEIGHTS)
-    record(tiny, 2, tmp_path)
+    make_record(tiny, 2, tmp_path)
     model = nn.Linear(2, 1)
     load_recorded_weights(tiny, "line", model, tmp_path)
     slope = load_recorded(tiny, tmp_path)["slope"][0]

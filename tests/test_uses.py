@@ -6,8 +6,8 @@ import torch
 from torch.distributions import MultivariateNormal
 
 from vaebook.data import ImageData, Split, load_fashion, render, sample_factors
-from vaebook.experiments import class_conditional, inpainting, simple_pictures
-from vaebook.experiments._uses import USES, Use, compare, per_seed
+from vaebook.experiments.ch13_using_a_vae import class_conditional, inpainting, simple_pictures
+from vaebook.experiments.ch13_using_a_vae.rules import USES, Use, compare, per_seed
 from vaebook.models import ProbabilisticPCA
 
 close = torch.testing.assert_close

@@ -5,7 +5,7 @@ import torch
 
 from vaebook.data import load_fashion
 from vaebook.distributions import CONVENTIONS, GaussianLikelihood
-from vaebook.experiments import loss_conventions
+from vaebook.experiments.ch07_scaling import loss_conventions
 from vaebook.metrics import posterior_parameters, rate_per_dimension
 from vaebook.models import MLP, VAE
 from vaebook.training import seeded

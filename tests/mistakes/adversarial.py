@@ -3,7 +3,7 @@
 from tests.mistakes.planting import Mistake
 
 GAN = "vaebook/models/gan.py"
-WATCH = "vaebook/experiments/_gan_models.py"
+WATCH = "vaebook/experiments/ch11_gan/models.py"
 
 ADVERSARIAL: tuple[Mistake, ...] = (
     Mistake(

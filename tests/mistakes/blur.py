@@ -4,7 +4,7 @@ from tests.mistakes.planting import Mistake
 
 OPTIMAL = "vaebook/models/optimal_decoder.py"
 SHARPNESS = "vaebook/metrics/sharpness.py"
-CAUSES = "vaebook/experiments/blur_causes.py"
+CAUSES = "vaebook/experiments/ch10_why_blurry/blur_causes.py"
 
 BLUR: tuple[Mistake, ...] = (
     Mistake(
@@ -75,7 +75,7 @@ BLUR: tuple[Mistake, ...] = (
     Mistake(
         "conflict-divided-by-the-twins-loss",
         "Divide by what the autoencoder lacks: the share of another model's blur.",
-        "vaebook/experiments/_judges/conflict.py",
+        "vaebook/experiments/claims/c7_conflict.py",
         '"reconstructions": by_kl / lost,',
         '"reconstructions": by_kl / (1 - rebuilt[TWIN]),',
         ("tests/test_claims.py::test_blur_by_conflict",),

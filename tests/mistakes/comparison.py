@@ -6,8 +6,8 @@ FRECHET = "vaebook/metrics/frechet.py"
 MANIFOLD = "vaebook/metrics/manifold.py"
 NOVELTY = "vaebook/metrics/novelty.py"
 FEATURES = "vaebook/models/feature_network.py"
-DATA = "vaebook/experiments/_picture_data.py"
-MEASURES = "vaebook/experiments/_picture_measures.py"
+DATA = "vaebook/experiments/ch12_vae_versus_gan/pictures.py"
+MEASURES = "vaebook/experiments/ch12_vae_versus_gan/measures.py"
 
 FRECHETS = (
     Mistake(
@@ -119,7 +119,7 @@ FAIRNESS = (
     Mistake(
         "looked-at-after-all-epochs",
         "Call it equal steps, and look at the end of training all the same.",
-        "vaebook/experiments/comparison.py",
+        "vaebook/experiments/ch12_vae_versus_gan/comparison.py",
         "if step.epoch + 1 == self.num_epochs and",
         "if step.epoch + 1 == step.num_epochs and",
         ("tests/test_comparison.py::test_equal_steps_are_the_gans",),

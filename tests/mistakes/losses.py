@@ -113,7 +113,7 @@ LOSSES: tuple[Mistake, ...] = (
     Mistake(
         "nats-called-bits",
         "Divide by the number of pixels only, and call the nats bits.",
-        "vaebook/experiments/pixel_likelihoods.py",
+        "vaebook/experiments/ch07_scaling/pixel_likelihoods.py",
         "/ (images[0].numel() * math.log(2))",
         "/ images[0].numel()",
         ("tests/test_loss_experiments.py::test_a_likelihood_gives_its_row",),

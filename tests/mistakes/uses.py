@@ -8,9 +8,9 @@ LAPLACE = "vaebook/metrics/laplace.py"
 CONDITIONAL = "vaebook/models/conditional_vae.py"
 INCOMPLETE = "vaebook/models/incomplete_vae.py"
 GAUSSIAN = "vaebook/models/incomplete_gaussian.py"
-IMPUTATION = "vaebook/experiments/imputation.py"
-INPAINTING = "vaebook/experiments/inpainting.py"
-USES_RULE = "vaebook/experiments/_uses.py"
+IMPUTATION = "vaebook/experiments/ch13_using_a_vae/imputation.py"
+INPAINTING = "vaebook/experiments/ch13_using_a_vae/inpainting.py"
+USES_RULE = "vaebook/experiments/ch13_using_a_vae/rules.py"
 
 USES: tuple[Mistake, ...] = (
     Mistake(

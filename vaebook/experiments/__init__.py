@@ -1,30 +1,36 @@
 """Every recorded experiment as a function of a seed, and the records themselves.
 
-A public module in this package is an experiment: its name is the record's name, its ``run(seed)``
-returns the rows. ``python -m vaebook.experiments NAME --seeds 5`` writes the record.
+``registry`` says what makes each record: a module's ``run(seed)``, in the folder of its chapter.
+``python -m vaebook.experiments NAME --seeds 5`` makes the record; ``record`` is how, and ``claims``
+what the records say of the eight claims.
 """
 
-from vaebook.experiments._cards import Card, Cards, verdict_cards
-from vaebook.experiments._claims import CLAIMS, Claim, scoreboard, verdict
-from vaebook.experiments._judges import Effect, Verdict
-from vaebook.experiments._record import available, record, run_seeds
-from vaebook.experiments._recorded import (
-    assert_within_spread,
+from vaebook.experiments.claims.cards import Card, Cards, verdict_cards
+from vaebook.experiments.claims.claim import Claim, Effect, Verdict
+from vaebook.experiments.claims.scoreboard import CLAIMS, scoreboard, verdict
+from vaebook.experiments.record.load import (
     load_pictures,
     load_provenance,
     load_recorded,
     load_recorded_weights,
-    prediction_interval,
     results_folder,
+)
+from vaebook.experiments.record.run import make_record, run_seeds
+from vaebook.experiments.record.statistics import (
+    assert_within_spread,
+    prediction_interval,
     summarise,
 )
+from vaebook.experiments.registry import EXPERIMENTS, Experiment, available
 
 __all__ = [
     "CLAIMS",
+    "EXPERIMENTS",
     "Card",
     "Cards",
     "Claim",
     "Effect",
+    "Experiment",
     "Verdict",
     "assert_within_spread",
     "available",
@@ -32,8 +38,8 @@ __all__ = [
     "load_provenance",
     "load_recorded",
     "load_recorded_weights",
+    "make_record",
     "prediction_interval",
-    "record",
     "results_folder",
     "run_seeds",
     "scoreboard",

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vaebook.experiments import available, record, results_folder
+from vaebook.experiments import available, make_record, results_folder
 from vaebook.training.files import check_writable
 
 
@@ -27,7 +27,7 @@ def main() -> None:
         parser.error(error.strerror or str(error))
     try:
         for name in names:
-            print(f"wrote {record(name, arguments.seeds, folder, jobs=arguments.jobs)}")
+            print(f"wrote {make_record(name, arguments.seeds, folder, jobs=arguments.jobs)}")
     except KeyboardInterrupt:
         parser.exit(130, "stopped; the same command goes on from the seeds that are done\n")
 

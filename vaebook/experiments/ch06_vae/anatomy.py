@@ -1,0 +1,179 @@
+"""From autoencoder to VAE, one change at a time, on one network (chapter 06)."""
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from vaebook.data import ImageData, load_fashion
+from vaebook.data.dogs import load_dogs
+from vaebook.distributions import GaussianLikelihood, LearnedGaussianLikelihood, fit_gaussian
+from vaebook.experiments.settings import DOG_LATENT_DIM, DOG_NETWORK, DOG_TRAINING
+from vaebook.metrics import (
+    evaluate_elbo,
+    importance_weighted_nll,
+    posterior_parameters,
+    precision_recall,
+    sharpness,
+)
+from vaebook.metrics.nearest_dog import DOG_THRESHOLD, factor_coverage, nearest_dog
+from vaebook.models import MLP, VAE
+from vaebook.training import fit, seeded
+
+FIXED_SIGMA = 0.1
+
+
+class Variant(NamedTuple):
+    """What is switched on. All have the same encoder with both heads, and the same decoder."""
+
+    sample_codes: bool  # draw z from q(z | x), or put it at the mean
+    beta: float  # weight of the rate in the loss
+    sigma: float | None = FIXED_SIGMA  # of a pixel; None learns it
+
+
+VARIANTS: dict[str, Variant] = {
+    "autoencoder": Variant(sample_codes=False, beta=0.0),
+    "noise": Variant(sample_codes=True, beta=0.0),
+    "kl": Variant(sample_codes=False, beta=1.0),
+    "vae": Variant(sample_codes=True, beta=1.0),
+    "vae, learned σ": Variant(sample_codes=True, beta=1.0, sigma=None),
+}
+NUM_KEPT = 24  # pictures of each kind that the record keeps
+THRESHOLDS = (0.5, 1.0, 2.0)  # in units of DOG_THRESHOLD
+
+
+def load(data_name: str) -> ImageData:
+    """The data set of that name, ``"dogs"`` or ``"fashion"``."""
+    if data_name not in ("dogs", "fashion"):
+        raise ValueError(f"data_name is {data_name!r}; expected 'dogs' or 'fashion'.")
+    return load_dogs() if data_name == "dogs" else load_fashion()
+
+
+def train_variant(
+    variant: str, data: ImageData, *, seed: int, latent_dim: int, num_epochs: int
+) -> tuple[VAE, float]:
+    """One of the four models, trained; and the seconds that took."""
+    network = DOG_NETWORK if data.name == "dogs" else MLP((512,))
+    options = VARIANTS[variant]
+    with seeded(seed):
+        model = VAE(
+            data.image_shape,
+            latent_dim,
+            network=network,
+            likelihood=LearnedGaussianLikelihood(FIXED_SIGMA)
+            if options.sigma is None
+            else GaussianLikelihood(options.sigma),
+            sample_codes=options.sample_codes,
+            beta=options.beta,
+        )
+    settings = DOG_TRAINING | {"num_epochs": num_epochs}
+    history = fit(model, data.train.images, seed=seed, **settings)
+    return model, history.seconds
+
+
+def fitted_gaussian(model: VAE, images: Tensor) -> Distribution:
+    """A Gaussian with the moments of the codes that the decoder was trained on.
+
+    Those are samples of q(z | x) where codes are sampled, and its means where they are not.
+    """
+    posterior = posterior_parameters(model, images)
+    with seeded(0):
+        return fit_gaussian(posterior.sample() if model.sample_codes else posterior.mu)
+
+
+def draw_images(model: VAE, codes: Distribution, num_images: int, seed: int) -> Tensor:
+    """Decoded means of codes from a distribution."""
+    with torch.no_grad(), seeded(seed):
+        return model.decode(codes.sample((num_images,)))
+
+
+def dog_measures(images: Tensor) -> dict[str, float]:
+    """How many are dogs, and how many kinds: shares in [0, 1] and RMSE."""
+    found = nearest_dog(images)
+    measures = {"distance": float(found.distance.median())}
+    for factor in THRESHOLDS:
+        share = float((found.distance <= factor * DOG_THRESHOLD).float().mean())
+        measures["validity" if factor == 1.0 else f"validity_at_{factor:g}"] = share
+    valid = found.factors[found.distance <= DOG_THRESHOLD]
+    measures["coverage"] = float(factor_coverage(valid).mean()) if len(valid) else 0.0
+    return measures
+
+
+def code_measures(model: VAE, data: ImageData) -> dict[str, float]:
+    """Where codes lie and what they cost, on the test images."""
+    images = data.test.images
+    posterior = posterior_parameters(model, images)
+    terms = evaluate_elbo(model, images)
+    with torch.no_grad():
+        error = (model.reconstruct(images) - images).square().mean().sqrt()
+    measures = {
+        "sigma": float(model.likelihood.log_sigma.detach().exp()),  # type: ignore[operator]
+        "reconstruction_rmse": float(error),
+        "rate": float(terms.rate.mean()),
+        "code_spread": float(posterior.mu.var(0).mean().sqrt()),
+        "posterior_std": float(posterior.log_var.mean().mul(0.5).exp()),
+        "nll": float("nan"),
+    }
+    if model.sample_codes and model.beta > 0:
+        measures["nll"] = float(importance_weighted_nll(model, images[:500]).mean())
+    return measures
+
+
+def run(
+    seed: int,
+    *,
+    latent_dim: int = DOG_LATENT_DIM,
+    num_epochs: int = 12,
+    num_images: int = 40,
+    data_name: str = "dogs",
+    variants: tuple[str, ...] = tuple(VARIANTS),
+    pictures: dict[str, Tensor] | None = None,
+) -> list[dict[str, Any]]:
+    """Train each variant and judge what it decodes from three sources of codes.
+
+    Args:
+        seed: of initial weights, shuffling, noise and samples.
+        latent_dim: numbers in a code.
+        num_epochs: passes over the training images.
+        num_images: pictures judged per source.
+        data_name: ``"dogs"`` or ``"fashion"``.
+        variants: which of ``VARIANTS``.
+        pictures: filled with the first images of each row, under ``"variant/source"``.
+
+    Returns:
+        A row per variant and source: ``reconstruction`` (codes of test images),
+        ``prior`` (N(0, I)), ``fitted`` (a Gaussian fitted to the codes). ``sharpness`` is relative
+        to that of the test images.
+    """
+    data = load(data_name)
+    real = data.test.images[:num_images]
+    if pictures is not None:
+        pictures["data"] = real[:NUM_KEPT]
+    rows = []
+    for variant in variants:
+        model, seconds = train_variant(
+            variant, data, seed=seed, latent_dim=latent_dim, num_epochs=num_epochs
+        )
+        common = {"variant": variant, **code_measures(model, data), "seconds": seconds}
+        with torch.no_grad():
+            decoded = {"reconstruction": model.reconstruct(real)}
+        decoded["prior"] = draw_images(model, model.prior, num_images, seed)
+        codes = fitted_gaussian(model, data.train.images)
+        decoded["fitted"] = draw_images(model, codes, num_images, seed)
+        for source, images in decoded.items():
+            rows.append({**common, "source": source, **judge(images, data)})
+            if pictures is not None:
+                pictures[f"{variant}/{source}"] = images[:NUM_KEPT]
+    return rows
+
+
+def judge(images: Tensor, data: ImageData) -> dict[str, float]:
+    """The measures of a set of pictures against the test images."""
+    reference = sharpness(data.test.images).mean()
+    measures = {"sharpness": float(sharpness(images).mean() / reference)}
+    found = precision_recall(data.test.images[-len(images) :], images)
+    measures |= {"precision": found.precision, "recall": found.recall}
+    if data.name == "dogs":
+        measures |= dog_measures(images)
+    return measures

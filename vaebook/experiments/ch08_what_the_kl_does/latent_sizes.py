@@ -1,0 +1,68 @@
+"""Two latent dimensions against twenty: rate, active units, likelihood, dogs (chapter 08)."""
+
+from typing import Any
+
+import torch
+
+from vaebook.data.dogs import load_dogs
+from vaebook.distributions import GaussianLikelihood
+from vaebook.experiments.ch06_vae.anatomy import dog_measures
+from vaebook.experiments.ch08_what_the_kl_does.beta_sweep import NUM_EPOCHS, rate_measures
+from vaebook.experiments.settings import DOG_DEEP, DOG_DEEP_TRAINING
+from vaebook.metrics import importance_weighted_nll, posterior_parameters, split_rate
+from vaebook.models import VAE
+from vaebook.training import fit, seeded
+
+SIGMA = 0.3  # of a pixel: the noise at which chapter 06's samples are dogs
+LATENT_DIMS = (2, 20)
+
+
+def run(
+    seed: int,
+    *,
+    latent_dims: tuple[int, ...] = LATENT_DIMS,
+    num_epochs: int = NUM_EPOCHS,
+    num_images: int = 60,
+    num_train: int = 0,
+) -> list[dict[str, Any]]:
+    """Train the same VAE with codes of each size.
+
+    Args:
+        seed: of initial weights, shuffling, noise and samples.
+        latent_dims: numbers in a code.
+        num_epochs: passes over the training pictures.
+        num_images: pictures judged.
+        num_train: training pictures; 0 takes all.
+
+    Returns:
+        A row per size: rate, distortion, active units and reconstruction error of the test
+        pictures; ``nll`` by 100 importance samples on 500 of them; ``aggregate_kl`` and
+        ``mutual_information`` of the training pictures; ``validity``, ``coverage`` and
+        ``distance`` of samples from N(0, I), and ``reconstruction_validity``.
+    """
+    data = load_dogs()
+    images = data.train.images[: num_train or None]
+    real = data.test.images
+    rows = []
+    for latent_dim in latent_dims:
+        with seeded(seed):
+            model = VAE(
+                data.image_shape, latent_dim, network=DOG_DEEP, likelihood=GaussianLikelihood(SIGMA)
+            )
+        fit(model, images, seed=seed, **DOG_DEEP_TRAINING | {"num_epochs": num_epochs})
+        parts = split_rate(posterior_parameters(model, images), num_samples=500, seed=seed)
+        samples = dog_measures(model.sample(num_images, seed=7_000_003 + seed))
+        with torch.no_grad():
+            rebuilt = dog_measures(model.reconstruct(real[:num_images]))
+        rows.append(
+            {
+                "latent_dim": latent_dim,
+                **rate_measures(model, real),
+                "nll": float(importance_weighted_nll(model, real[:500]).mean()),
+                "mutual_information": parts.mutual_information,
+                "aggregate_kl": parts.aggregate_kl,
+                **{name: samples[name] for name in ("validity", "coverage", "distance")},
+                "reconstruction_validity": rebuilt["validity"],
+            }
+        )
+    return rows

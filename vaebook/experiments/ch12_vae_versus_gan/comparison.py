@@ -1,0 +1,235 @@
+"""VAE against GAN, fair: one decoder, one data set, one budget of seconds (chapter 12, dogs).
+
+This record holds the models trained by likelihood and the controls; ``comparison_adversarial``
+those with a discriminator, and ``comparison_fashion`` and ``comparison_fashion_adversarial`` the
+same on photographs. :func:`.records.load_comparison` reads them.
+
+The protocol, fixed before any seed but 0 was looked at:
+
+* Every model has the same convolutional decoder from 16 numbers, and the same encoder if it has
+  one; a discriminator is an encoder with one output. The training pictures, the size of a batch
+  and the learning rate are the same.
+* Equal compute: every model is trained for the number of epochs that takes it the same seconds of
+  one processor core. The numbers were measured once and are part of the settings, so that a record
+  does not depend on how busy a machine is; ``seconds`` says what they took. Beside it, the models
+  without a discriminator are looked at after as many steps as the GAN takes (``budget`` is
+  ``"equal steps"``): then they have had less.
+* What a model draws is what its ``sample`` gives: of a VAE the mean picture of a code from N(0, I).
+  An autoencoder draws from a mixture fitted to its codes, and so does the VAE once more.
+* No choosing: 2,000 samples of one seed, of which the first 100 are given their nearest dog, and
+  the first 64 of seed 0 are shown.
+* Two controls that are no models: real pictures that nobody was trained on, and training pictures
+  handed back, which is what a perfect copyist would draw.
+* Settings were chosen on seed 0, and the GAN's far longest: its penalty, momentum, batch, and
+  learning rate over about twenty runs. The others share its batch and learning rate; σ is that of
+  chapter 09, and the weight of the VAE-GAN's discriminator was set once.
+* Every model ends with an average of its weights over the last steps, since the GAN needs one.
+"""
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from vaebook.distributions import fit_mixture
+from vaebook.experiments.ch12_vae_versus_gan.measures import (
+    Features,
+    Reference,
+    measure_samples,
+    recorded_features,
+    reference_of,
+)
+from vaebook.experiments.ch12_vae_versus_gan.pictures import load_pictures_of
+from vaebook.experiments.ch12_vae_versus_gan.specs import BATCH_SIZE, CONTESTANTS, GAN_NAME
+from vaebook.models import GAN, VAE, Autoencoder
+from vaebook.training import Callback, Step, WeightAverage, fit, seeded
+
+# Not a small number: the dogs are drawn from seeds 0, 1 and 2, and noise from the same stream
+# would depend on them.
+SAMPLE_SEED = 1_000_003
+NUM_COMPONENTS = 10  # of the mixtures
+WEIGHTS_KEPT = ("VAE", "GAN")  # of seed 0, for chapters to go on from
+NUM_KEPT = 64  # pictures of each kind that the record keeps
+CONTROLS = ("real, fresh", "training pictures")
+LIKELIHOOD = ("autoencoder", "VAE", "VAE, learned σ")  # without a discriminator
+SECONDS, STEPS = "equal seconds", "equal steps"
+
+
+class Sampler(NamedTuple):
+    """A way to draw pictures."""
+
+    name: str
+    draw: Callable[[int, int], Float[Tensor, "n c h w"]]  # from a number and a seed
+    seconds: float  # of one core, for what was fitted after training
+
+
+class _Snapshot(Callback):
+    """Looks at the average of the weights after so many epochs."""
+
+    def __init__(
+        self, num_epochs: int, average: WeightAverage, look: Callable[[nn.Module], None]
+    ) -> None:
+        self.num_epochs, self.average, self.look = num_epochs, average, look
+        self.seconds = 0.0  # that looking took, which is no training
+
+    def after_epoch(self, step: Step, row: object) -> None:
+        if step.epoch + 1 == self.num_epochs and self.average.average is not None:
+            start = time.process_time()
+            self.look(copy.deepcopy(self.average.average).eval())
+            self.seconds = time.process_time() - start
+
+
+def samplers(name: str, model: nn.Module, train: Float[Tensor, "n c h w"]) -> Iterator[Sampler]:
+    """Every way in which the comparison draws pictures from a trained model."""
+    if not isinstance(model, Autoencoder):
+        yield Sampler(name, lambda n, seed: model.sample(n, seed=seed), 0.0)  # type: ignore[operator]
+    if name not in ("VAE", "autoencoder"):
+        return
+    start = time.process_time()
+    with torch.no_grad(), seeded(SAMPLE_SEED):
+        codes = model.posterior(train).sample() if isinstance(model, VAE) else model.encode(train)  # type: ignore[operator]
+    mixture = fit_mixture(codes, NUM_COMPONENTS)
+    seconds = time.process_time() - start
+    yield Sampler(f"{name} + mixture", lambda n, seed: decode(model, mixture, n, seed), seconds)
+
+
+@torch.no_grad()
+def decode(model: nn.Module, density: Distribution, num_images: int, seed: int) -> Tensor:
+    """The pictures of codes drawn from ``density``."""
+    with seeded(seed):
+        images: Tensor = model.decode(density.sample((num_images,)))  # type: ignore[operator]
+    return images
+
+
+def reconstruction_rmse(model: nn.Module, images: Float[Tensor, "n c h w"]) -> float:
+    """RMSE per pixel of encoded and decoded pictures; NaN where a model cannot encode."""
+    if not hasattr(model, "reconstruct"):
+        return float("nan")
+    with torch.no_grad():
+        rebuilt: Tensor = model.reconstruct(images)  # type: ignore[operator]
+    return float((rebuilt - images).square().mean().sqrt())
+
+
+def run(
+    seed: int,
+    *,
+    models: tuple[str, ...] = (*CONTROLS, *LIKELIHOOD),
+    data_name: str = "dogs",
+    epochs: float = 1.0,
+    num_images: int = 2000,
+    num_judged: int = 100,
+    features: Features | None = None,
+    pictures: dict[str, Tensor] | None = None,
+    weights: dict[str, nn.Module] | None = None,
+) -> list[dict[str, Any]]:
+    """Train each model, draw pictures in each of its ways, and measure them.
+
+    A model whose training breaks down has a row all the same: ``failed`` says why.
+
+    Args:
+        seed: of initial weights, shuffling, noise and samples.
+        models: names in ``CONTROLS`` or ``CONTESTANTS``: one name is one row's command.
+        data_name: ``"dogs"`` or ``"fashion"``.
+        epochs: a part of the full number of epochs, at least one is trained.
+        num_images: samples that are measured.
+        num_judged: how many of them get their nearest dog; a share s of dogs among them has a
+            binomial standard error of √(s (1 − s) / num_judged).
+        features: of pictures; those of the record ``feature_networks`` by default.
+        pictures: filled with the first samples of each way, under its name.
+        weights: filled with what draws the pictures of ``WEIGHTS_KEPT``: decoder or generator.
+
+    Returns:
+        A row per sampler and budget with the measures of
+        :func:`measure_samples`, ``reconstruction_rmse`` of
+        the test pictures, ``steps`` and ``seconds`` of one core.
+    """
+    data = load_pictures_of(data_name)
+    reference = reference_of(data, features or recorded_features(data_name))
+    rows = []
+    for name in models:
+        try:
+            if name in CONTROLS:
+                rows += [_control(name, reference, seed, num_images, num_judged, pictures)]
+            else:
+                found, model = _contestant(
+                    name, reference, seed, epochs, num_images, num_judged, pictures
+                )
+                rows += found
+                if weights is not None and name in WEIGHTS_KEPT:
+                    weights[name] = model.generator if isinstance(model, GAN) else model.decoder  # type: ignore[assignment]
+        except ValueError as error:  # what fit raises when a loss is no number any more
+            rows.append({"model": name, "budget": SECONDS, "failed": str(error)})
+    return rows
+
+
+def _control(
+    name: str,
+    reference: Reference,
+    seed: int,
+    num_images: int,
+    num_judged: int,
+    pictures: dict[str, Tensor] | None,
+) -> dict[str, Any]:
+    source = reference.data.fresh if name == CONTROLS[0] else reference.data.train.images
+    with seeded(SAMPLE_SEED + seed):
+        images = source[torch.randperm(len(source))[:num_images]]
+    if pictures is not None:
+        pictures[name] = images[:NUM_KEPT]
+    measures = measure_samples(images, reference, num_judged=num_judged)
+    return {"model": name, "budget": SECONDS, "failed": ""} | measures
+
+
+def _contestant(
+    name: str,
+    reference: Reference,
+    seed: int,
+    epochs: float,
+    num_images: int,
+    num_judged: int,
+    pictures: dict[str, Tensor] | None,
+) -> tuple[list[dict[str, Any]], nn.Module]:
+    data = reference.data
+    contestant = CONTESTANTS[name]
+    num_epochs, as_gan = (
+        max(1, round(epochs * CONTESTANTS[n].epochs[data.name])) for n in (name, GAN_NAME)
+    )
+    rows: list[dict[str, Any]] = []
+
+    def look(model: nn.Module, budget: str, done: int, seconds: float) -> None:
+        error = reconstruction_rmse(model, data.test.images)
+        for sampler in samplers(name, model, data.train.images):
+            images = sampler.draw(num_images, SAMPLE_SEED + seed).clamp(0, 1)
+            if pictures is not None and budget == SECONDS:
+                pictures[sampler.name] = images[:NUM_KEPT]
+            measures = measure_samples(images, reference, num_judged=num_judged)
+            rows.append(
+                {"model": sampler.name, "budget": budget, "failed": "", **measures}
+                | {"reconstruction_rmse": error, "steps": done * steps_per_epoch}
+                | {"seconds": seconds + sampler.seconds}
+            )
+
+    steps_per_epoch = -(-len(data.train) // BATCH_SIZE)
+    start = time.process_time()
+    average = WeightAverage(contestant.average)
+    snapshot = _Snapshot(
+        as_gan, average, lambda m: look(m, STEPS, as_gan, time.process_time() - start)
+    )
+    watched = contestant.at_equal_steps and as_gan < num_epochs
+    with seeded(seed):
+        model = contestant.build(data.image_shape, data.name)
+    fit(
+        model,
+        data.train.images,
+        num_epochs=num_epochs,
+        batch_size=BATCH_SIZE,
+        lr=contestant.lr,
+        seed=seed,
+        callbacks=[average, snapshot] if watched else [average],
+    )
+    look(model, SECONDS, num_epochs, time.process_time() - start - snapshot.seconds)
+    return rows, model

@@ -1,0 +1,1 @@
+"""What chapter 13 records and measures."""
