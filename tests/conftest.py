@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from playwright.sync_api import Browser, Page, sync_playwright
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
 PHONE = {"width": 390, "height": 844}
@@ -29,18 +32,29 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A warning is an error in the tests of this folder; a notebook's are compared with stderr.
-
-    What shares a fixture goes to one worker: a file, or, where tests look at each page, a page.
-    """
+    """A warning is an error in the tests of this folder; a notebook's are compared with stderr."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.filterwarnings("error"), append=False)
-            parameters = item.callspec.params if hasattr(item, "callspec") else {}
-            page = parameters.get("opened", parameters.get("page_name", ""))
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {page}".strip()))
+
+
+class ByFileOrPage(LoadScopeScheduling):  # type: ignore[misc]
+    """Tests that share a fixture go to one worker: those of a file, or of one page of the book."""
+
+    PER_PAGE = ("test_book", "test_buttons", "test_reading", "test_search")
+    SCREEN = re.compile(r"-?\b(desktop|phone|390|768|900|1280)\b-?")
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, test = nodeid.partition("::")
+        if Path(file).stem not in self.PER_PAGE:
+            return file
+        return f"{file} {self.SCREEN.sub('', test.partition('[')[2])}"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """How the tests are shared between the workers of ``pytest --numprocesses``."""
+    return ByFileOrPage(config, log)
 
 
 def run(*command: object, **options: object) -> subprocess.CompletedProcess[str]:
