@@ -7,8 +7,7 @@ import torch
 from torch.func import jacrev, vmap
 
 from tests.properties import normal, uniform
-from vaebook.distributions import AutoregressiveLikelihood, GaussianLikelihood
-from vaebook.distributions.autoregressive import masked_mlp
+from vaebook.distributions import MADE, AutoregressiveLikelihood, GaussianLikelihood
 from vaebook.metrics import evaluate_elbo
 from vaebook.models import MLP, VAE
 from vaebook.training import seeded
@@ -27,7 +26,7 @@ def likelihood(*shape: int, **settings: object) -> AutoregressiveLikelihood:
 @pytest.mark.parametrize("hidden", [(), (7,), (40, 40)])
 def test_a_pixel_sees_those_before_it_and_no_other(hidden: tuple[int, ...]) -> None:
     with seeded(1):
-        network = masked_mlp(6, hidden).double()
+        network = MADE(6, hidden).double()
     x = normal(0, 100, 6)
     jacobian = vmap(jacrev(network))(x).abs().sum(0)  # over inputs: relu units are off in some
     assert torch.equal(jacobian, jacobian.tril(-1))

@@ -49,7 +49,7 @@ OTHERS: dict[str, Any] = {
     "distribution": Normal(torch.zeros(4), torch.ones(4)),
     "empty": (),
 }
-RECORDS = {"Carried", "LossConvention", "LossTranslation", "MonteCarlo", "SampleGradients"}
+RECORDS = {"FlowState", "LossConvention", "LossTranslation", "MonteCarlo", "SampleGradients"}
 ABSTRACT = {"Likelihood", "Prior"}
 
 
@@ -128,7 +128,7 @@ def calls() -> dict[str, dict[str, Any]]:
         "empirical_velocity": {"codes": codes},
         "exact_divergence": {"velocity": drift},
         "VelocityNetwork": {**size, "hidden": 8},
-        "carry": {**flow, "points": codes, "start": 0.0, "end": 1.0},
+        "integrate": {**flow, "points": codes, "start": 0.0, "end": 1.0},
         "ContinuousFlow": {**flow, "base": standard},
         "score_function_gradient": {"f": square, "q": q, "noise": draws, "baseline": 0.0},
         "pathwise_gradient": {"f": square, "q": q, "noise": draws},
@@ -156,8 +156,8 @@ def calls() -> dict[str, dict[str, Any]]:
             "alphabet_size": 4,
             **fitting,
         },
-        "LetterNetwork": {"num_letters": 3, "alphabet_size": 4, "hidden": 8},
-        "AutoregressiveLetters": {"network": d.LetterNetwork(3, 4, hidden=8)},
+        "MADE": {"num_variables": 3, "hidden": (8,), "num_values": 4},
+        "AutoregressiveLetters": {"network": d.MADE(3, (8,), num_values=4)},
         "translate_loss": {
             "image_shape": SHAPE,
             "latent_dim": 2,

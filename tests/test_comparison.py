@@ -18,7 +18,7 @@ from vaebook.experiments.ch12_vae_versus_gan import (
 )
 from vaebook.experiments.ch12_vae_versus_gan.measures import measure_samples, reference_of
 from vaebook.experiments.ch12_vae_versus_gan.pictures import PictureData, load_pictures_of
-from vaebook.experiments.ch12_vae_versus_gan.specs import CONTESTANTS
+from vaebook.experiments.ch12_vae_versus_gan.specs import SPECS
 from vaebook.metrics import nearest_distance
 from vaebook.models import GAN, Conv
 
@@ -45,13 +45,13 @@ def few(monkeypatch: pytest.MonkeyPatch) -> PictureData:
 def test_all_contestants_have_one_decoder_and_one_encoder() -> None:
     for data_name, shape in (("dogs", (1, 32, 32)), ("fashion", (1, 28, 28))):
         decoders, encoders = set(), set()
-        for name, contestant in CONTESTANTS.items():
-            model = contestant.build(shape, data_name)
+        for name, spec in SPECS.items():
+            model = spec.build(shape, data_name)
             decoder = model.generator if isinstance(model, GAN) else model.decoder
             decoders.add(tuple(tuple(p.shape) for p in decoder.parameters()))
             if hasattr(model, "encoder"):  # up to the last layer, which a VAE has twice as wide
                 encoders.add(tuple(tuple(p.shape) for p in model.encoder.parameters())[:-2])
-            assert contestant.lr == CONTESTANTS["GAN"].lr, name
+            assert spec.lr == SPECS["GAN"].lr, name
         assert len(decoders) == len(encoders) == 1
 
 
@@ -97,10 +97,10 @@ def test_every_contestant_makes_rows(few: PictureData) -> None:
 
 def test_equal_steps_are_the_gans(few: PictureData, monkeypatch: pytest.MonkeyPatch) -> None:
     short = {
-        name: contestant._replace(epochs={"dogs": 4 if name == "VAE" else 2})
-        for name, contestant in CONTESTANTS.items()
+        name: spec._replace(epochs={"dogs": 4 if name == "VAE" else 2})
+        for name, spec in SPECS.items()
     }
-    monkeypatch.setattr(comparison, "CONTESTANTS", short)
+    monkeypatch.setattr(comparison, "SPECS", short)
     frame = pd.DataFrame(
         comparison.run(0, models=("VAE", "GAN"), num_images=40, features=few_features)
     )

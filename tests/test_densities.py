@@ -281,7 +281,7 @@ def letters(fit: bool, **options: Any) -> Case:
         fixed = torch.tensor([[0, 3, 1]]).expand(40, 3)
         return Case(d.fit_letters(fixed, 4, **options), points, weights)
     with seeded(0):
-        network = d.LetterNetwork(3, 4, hidden=8)
+        network = d.MADE(3, (8, 8), num_values=4)
     for weight in network.parameters():
         weight.data *= 10
     return Case(d.AutoregressiveLetters(network), points, weights, list(network.parameters()))

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from vaebook.data import load_dogs
+from vaebook.data.dog_controls import dog_controls
 from vaebook.distributions import fit_box, standard_normal
 from vaebook.experiments.ch02_holes import code_map, dog_threshold, holes
-from vaebook.experiments.ch02_holes.dog_controls import dog_controls
 from vaebook.experiments.ch06_vae import anatomy, pixel_noise
 from vaebook.metrics.nearest_dog import nearest_dog
 from vaebook.models import MLP, VAE, Autoencoder

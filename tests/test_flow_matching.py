@@ -11,12 +11,12 @@ from vaebook.distributions import (
     ContinuousFlow,
     DiagonalGaussian,
     VelocityNetwork,
-    carry,
     empirical_velocity,
     exact_divergence,
     fit_flow_matching,
     flow_matching_loss,
     gaussian_velocity,
+    integrate,
     standard_normal,
     straight_path,
 )
@@ -117,10 +117,10 @@ def flow(num_steps: int, *, divergence: bool = True) -> ContinuousFlow:
 
 def test_it_carries_the_normal_to_the_gaussian() -> None:
     noise = draws(500, 2)
-    moved = carry(gaussian_velocity(MEAN, STD), noise, num_steps=200).points
+    moved = integrate(gaussian_velocity(MEAN, STD), noise, num_steps=200).points
     # per dimension the only monotone map between two Gaussians is the affine one
     torch.testing.assert_close(moved, MEAN + STD * noise, rtol=1e-3, atol=1e-3)
-    back = carry(gaussian_velocity(MEAN, STD), moved, start=1.0, end=0.0, num_steps=200).points
+    back = integrate(gaussian_velocity(MEAN, STD), moved, start=1.0, end=0.0, num_steps=200).points
     torch.testing.assert_close(back, noise, rtol=1e-3, atol=1e-3)
 
 
@@ -292,7 +292,7 @@ def test_the_velocity_to_a_finite_set_by_hand_and_at_both_ends() -> None:
     # at time 0 nothing is known of the goal: towards the mean of all
     assert float(velocity(x, 0 * half)) == pytest.approx(1.0 - 0.2)
     noise = draws(200, 1)
-    ends = carry(velocity, noise, end=0.999, num_steps=500).points
+    ends = integrate(velocity, noise, end=0.999, num_steps=500).points
     # a thousandth of the noise is left
     assert torch.minimum((ends + 1).abs(), (ends - 3).abs()).max() < 0.02
     assert 0.4 < float((ends > 1).double().mean()) < 0.6  # half, within three standard errors

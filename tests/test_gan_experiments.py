@@ -6,17 +6,17 @@ import pandas as pd
 import pytest
 import torch
 
-from vaebook.data import FACTOR_NAMES, load_dogs, render, sample_factors
-from vaebook.experiments.ch11_gan import breeds, gan_recipes, gan_ring, models
+from vaebook.data import FACTOR_NAMES, breeds, load_dogs, render, sample_factors
+from vaebook.data.ring import NUM_MODES, count_modes, ring_centres, ring_images
+from vaebook.experiments.ch11_gan import gan_recipes, gan_ring, models
 from vaebook.experiments.ch11_gan.models import (
     BASELINE,
     RECIPES,
     REFERENCE,
-    Watch,
+    TrainingMonitor,
     build,
     uniform_noise,
 )
-from vaebook.experiments.ch11_gan.ring import NUM_MODES, count_modes, ring_centres, ring_images
 from vaebook.experiments.ch11_gan.rules import forgotten, needed
 from vaebook.metrics.nearest_dog import nearest_dog
 from vaebook.models import GAN, VAE, Conv
@@ -125,7 +125,7 @@ def test_the_watch_measures_the_game_and_leaves_it_alone(few_dogs) -> None:
     data = load_dogs(96, 40, 40, size=16)
     watched, alone = build(REFERENCE, seed=0), build(REFERENCE, seed=0)
     average = WeightAverage()
-    watch = Watch(data.validation.images, average, every=2, keep=(1,))
+    watch = TrainingMonitor(data.validation.images, average, every=2, keep=(1,))
     fit(watched, data.train.images, callbacks=[watch, average], **SHORT)
     fit(alone, data.train.images, callbacks=[WeightAverage()], **SHORT)
     for key, value in watched.state_dict().items():

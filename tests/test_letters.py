@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 from torch.distributions import Categorical
 
-from vaebook.distributions import AutoregressiveLetters, LetterNetwork, fit_letters
+from vaebook.distributions import MADE, AutoregressiveLetters, fit_letters
 from vaebook.training import seeded
 
 close = torch.testing.assert_close
@@ -21,7 +21,7 @@ def all_words(l: int, k: int) -> torch.Tensor:  # noqa: E741
 
 def random_words(seed: int = 0) -> AutoregressiveLetters:
     with seeded(seed):
-        network = LetterNetwork(3, 4, hidden=16)
+        network = MADE(3, (16, 16), num_values=4)
         for parameter in network.parameters():
             parameter.data *= 3
     return AutoregressiveLetters(network.double())
@@ -53,13 +53,13 @@ def test_probabilities_of_all_words_sum_to_one(autoregressive: bool) -> None:
 
 
 def test_a_letter_depends_on_those_before_it_only() -> None:
-    network = random_words().network
+    prior = random_words()
     words = torch.zeros(1, 3, dtype=torch.long)
-    logits = network(words)
+    logits = prior.logits(words)
     for place in range(3):
         changed = words.clone()
         changed[0, place] = 3
-        moved = (network(changed) - logits).abs().amax(-1)[0] > 1e-9
+        moved = (prior.logits(changed) - logits).abs().amax(-1)[0] > 1e-9
         assert moved.tolist() == [later > place for later in range(3)]
 
 
@@ -67,7 +67,7 @@ def test_the_log_probability_is_the_chain_rule() -> None:
     words, prior = all_words(3, 4), random_words()
     expected = torch.zeros(64).double()
     for place in range(3):
-        logits = prior.network(words)[:, place]
+        logits = prior.logits(words)[:, place]
         expected += Categorical(logits=logits).log_prob(words[:, place])
     close(prior.log_prob(words), expected)
 

@@ -1,4 +1,4 @@
-"""The trial of the priors: what each contestant is, and a tiny run of all of them."""
+"""The trial of the priors: what each spec is, and a tiny run of all of them."""
 
 import math
 

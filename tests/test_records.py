@@ -298,7 +298,7 @@ def test_a_record_was_made_by_what_the_registry_says(path: Path) -> None:
     stored = json.loads(path.read_text("utf-8"))
     ours = json.loads(json.dumps(experiment.all_settings(), default=str))
     assert stored["settings"].items() <= ours.items()
-    assert stored["description"].rstrip(".") == experiment.told().rstrip(".")
+    assert stored["description"].rstrip(".") == experiment.summary().rstrip(".")
     assert not path.with_suffix(".npz").exists() or "pictures" in experiment.offers()
     assert path.with_suffix(".safetensors").exists() == ("weights" in experiment.offers())
 

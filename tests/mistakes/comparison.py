@@ -3,7 +3,7 @@
 from tests.mistakes.planting import Mistake
 
 FRECHET = "vaebook/metrics/frechet.py"
-MANIFOLD = "vaebook/metrics/manifold.py"
+MANIFOLD = "vaebook/metrics/precision_recall.py"
 NOVELTY = "vaebook/metrics/novelty.py"
 FEATURES = "vaebook/models/feature_network.py"
 DATA = "vaebook/experiments/ch12_vae_versus_gan/pictures.py"
@@ -62,8 +62,8 @@ NEIGHBOURS = (
         "precision=float(_inside(real, generated, num_neighbours).float().mean()),\n"
         "        recall=float(_inside(generated, real, num_neighbours).float().mean()),",
         (
-            "tests/test_manifold.py::test_separates_quality_from_variety",
-            "tests/test_manifold.py::test_agrees_with_a_second_implementation",
+            "tests/test_precision_recall.py::test_separates_quality_from_variety",
+            "tests/test_precision_recall.py::test_agrees_with_a_second_implementation",
         ),
     ),
     Mistake(
@@ -72,7 +72,7 @@ NEIGHBOURS = (
         MANIFOLD,
         "among.kthvalue(num_neighbours + 1, dim=1)",
         "among.kthvalue(num_neighbours, dim=1)",
-        ("tests/test_manifold.py::test_agrees_with_a_second_implementation",),
+        ("tests/test_precision_recall.py::test_agrees_with_a_second_implementation",),
     ),
     Mistake(
         "novelty-against-held-out-pictures",

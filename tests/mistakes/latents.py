@@ -106,15 +106,12 @@ LATENTS: tuple[Mistake, ...] = (
         ("tests/test_latent_metrics.py::test_active_units_are_those_whose_mean_moves",),
     ),
     Mistake(
-        "mask-that-sees-its-own-pixel",
-        "Use ≤ in the last layer too: the pixel predicts itself, and the likelihood is a dream.",
-        AUTOREGRESSIVE,
-        "(numbers[-1] < pixels[:, None])",
-        "(numbers[-1] <= pixels[:, None])",
-        (
-            "tests/test_autoregressive.py::test_a_pixel_sees_those_before_it_and_no_other",
-            "tests/test_autoregressive.py::test_the_probabilities_of_all_images_sum_to_one",
-        ),
+        "mask-that-misses-the-pixel-before",
+        "Use < in the first layers too: no pixel sees the one just before it.",
+        "vaebook/distributions/made.py",
+        "(before <= after[:, None])",
+        "(before < after[:, None])",
+        ("tests/test_autoregressive.py::test_a_pixel_sees_those_before_it_and_no_other",),
     ),
     Mistake(
         "autoregressive-sample-in-one-pass",

@@ -2,7 +2,7 @@
 
 from tests.mistakes.planting import Mistake
 
-CONVENTIONS = "vaebook/distributions/conventions.py"
+CONVENTIONS = "vaebook/distributions/loss_conventions.py"
 GREY = "vaebook/distributions/grey_pixels.py"
 
 LOSSES: tuple[Mistake, ...] = (
@@ -12,7 +12,7 @@ LOSSES: tuple[Mistake, ...] = (
         CONVENTIONS,
         "pixel_weight /= math.prod(image_shape)",
         "pixel_weight /= math.prod(image_shape[1:])",
-        ("tests/test_conventions.py::test_the_numbers_that_people_ask_about",),
+        ("tests/test_loss_conventions.py::test_the_numbers_that_people_ask_about",),
     ),
     Mistake(
         "sigma-squared-for-two-sigma-squared",
@@ -20,7 +20,7 @@ LOSSES: tuple[Mistake, ...] = (
         CONVENTIONS,
         "else ratio / 2)",
         "else ratio)",
-        ("tests/test_conventions.py::test_the_loss_as_written_is_that_of_its_translation",),
+        ("tests/test_loss_conventions.py::test_the_loss_as_written_is_that_of_its_translation",),
     ),
     Mistake(
         "half-the-wrong-way-round",
@@ -28,7 +28,7 @@ LOSSES: tuple[Mistake, ...] = (
         CONVENTIONS,
         "pixel_weight /= 2",
         "pixel_weight *= 2",
-        ("tests/test_conventions.py::test_the_numbers_that_people_ask_about",),
+        ("tests/test_loss_conventions.py::test_the_numbers_that_people_ask_about",),
     ),
     Mistake(
         "mean-over-latents-ignored",
@@ -36,7 +36,7 @@ LOSSES: tuple[Mistake, ...] = (
         CONVENTIONS,
         "kl_weight /= latent_dim",
         "kl_weight /= 1",
-        ("tests/test_conventions.py::test_the_loss_as_written_is_that_of_its_translation",),
+        ("tests/test_loss_conventions.py::test_the_loss_as_written_is_that_of_its_translation",),
     ),
     Mistake(
         "n-over-batch-for-batch-over-n",
@@ -44,7 +44,7 @@ LOSSES: tuple[Mistake, ...] = (
         CONVENTIONS,
         '"batch/N": batch_size / num_images',
         '"batch/N": num_images / batch_size',
-        ("tests/test_conventions.py::test_the_written_loss_in_plain_functions",),
+        ("tests/test_loss_conventions.py::test_the_written_loss_in_plain_functions",),
     ),
     Mistake(
         "beta-without-sigma",
@@ -52,7 +52,7 @@ LOSSES: tuple[Mistake, ...] = (
         CONVENTIONS,
         "else ratio / (2 * sigma**2)",
         "else ratio / 2",
-        ("tests/test_conventions.py::test_sigma_and_beta_are_known_jointly_only",),
+        ("tests/test_loss_conventions.py::test_sigma_and_beta_are_known_jointly_only",),
     ),
     Mistake(
         "sigma-set-to-the-mse",

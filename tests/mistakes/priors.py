@@ -10,8 +10,8 @@ FLOW = "vaebook/distributions/flow.py"
 BETA = "vaebook/distributions/stretched_beta.py"
 SPHERE = "vaebook/distributions/spherical.py"
 DISCREPANCY = "vaebook/distributions/discrepancy.py"
-LETTERS = "vaebook/distributions/letters.py"
-FITTED = "vaebook/distributions/fitted.py"
+MADE = "vaebook/distributions/made.py"
+FITTED = "vaebook/distributions/density_estimation.py"
 POSTERIORS = "vaebook/models/posteriors.py"
 CODEBOOK = "vaebook/models/codebook.py"
 VAE = "vaebook/models/vae.py"
@@ -248,14 +248,16 @@ BEYOND_KL = (
         ("tests/test_vqvae.py::test_in_evaluation_the_codebook_rests_and_in_training_it_follows",),
     ),
     Mistake(
-        "letters-that-see-themselves",
-        "Let a place see hidden units of its own degree: the network copies the letter.",
-        LETTERS,
-        "_MaskedLinear(degree[None, :] < place[:, None])",
-        "_MaskedLinear(degree[None, :] <= place[:, None])",
+        "mask-that-sees-itself",
+        "Use ≤ in the last layer too: a pixel predicts itself, and the likelihood is a dream.",
+        MADE,
+        "[-1] < variable[:, None])",
+        "[-1] <= variable[:, None])",
         (
             "tests/test_letters.py::test_a_letter_depends_on_those_before_it_only",
             "tests/test_letters.py::test_probabilities_of_all_words_sum_to_one",
+            "tests/test_autoregressive.py::test_a_pixel_sees_those_before_it_and_no_other",
+            "tests/test_autoregressive.py::test_the_probabilities_of_all_images_sum_to_one",
         ),
     ),
     Mistake(
@@ -264,7 +266,7 @@ BEYOND_KL = (
         FITTED,
         "return TransformedDistribution(flow(), [to_codes], validate_args=False)",
         "return TransformedDistribution(flow(), [], validate_args=False)",
-        ("tests/test_fitted.py::test_a_flow_bends_where_a_gaussian_cannot",),
+        ("tests/test_density_estimation.py::test_a_flow_bends_where_a_gaussian_cannot",),
     ),
 )
 

@@ -1,12 +1,14 @@
 """Distributions over codes and images: Gaussians, their KL divergences, likelihoods, priors."""
 
 from vaebook.distributions.autoregressive import AutoregressiveLikelihood
-from vaebook.distributions.continuous_flow import Carried, ContinuousFlow, carry
-from vaebook.distributions.conventions import (
-    CONVENTIONS,
-    LossConvention,
-    LossTranslation,
-    translate_loss,
+from vaebook.distributions.continuous_flow import ContinuousFlow, FlowState, integrate
+from vaebook.distributions.density_estimation import (
+    BoxCorners,
+    fit_box,
+    fit_diagonal_gaussian,
+    fit_flow,
+    fit_gaussian,
+    fit_mixture,
 )
 from vaebook.distributions.discrepancy import kernel_matrix, mmd
 from vaebook.distributions.divergences import (
@@ -17,14 +19,6 @@ from vaebook.distributions.divergences import (
     gaussian_kl_quadrature,
     kl,
     monte_carlo_kl,
-)
-from vaebook.distributions.fitted import (
-    BoxCorners,
-    fit_box,
-    fit_diagonal_gaussian,
-    fit_flow,
-    fit_gaussian,
-    fit_mixture,
 )
 from vaebook.distributions.fixed_priors import unit_laplace, unit_uniform
 from vaebook.distributions.flow import FlowDistribution, SplineFlow
@@ -57,7 +51,7 @@ from vaebook.distributions.learned_priors import (
     MixturePrior,
     VampPrior,
 )
-from vaebook.distributions.letters import AutoregressiveLetters, LetterNetwork, fit_letters
+from vaebook.distributions.letters import AutoregressiveLetters, fit_letters
 from vaebook.distributions.likelihoods import (
     BernoulliLikelihood,
     DiscretizedLogisticLikelihood,
@@ -65,6 +59,13 @@ from vaebook.distributions.likelihoods import (
     LearnedGaussianLikelihood,
     Likelihood,
 )
+from vaebook.distributions.loss_conventions import (
+    CONVENTIONS,
+    LossConvention,
+    LossTranslation,
+    translate_loss,
+)
+from vaebook.distributions.made import MADE
 from vaebook.distributions.mixture import Mixture
 from vaebook.distributions.priors import FixedPrior, Prior, as_prior
 from vaebook.distributions.quadrature import quadrature_kl
@@ -74,11 +75,11 @@ from vaebook.distributions.velocity import VelocityNetwork, exact_divergence
 
 __all__ = [
     "CONVENTIONS",
+    "MADE",
     "AutoregressiveLetters",
     "AutoregressiveLikelihood",
     "BernoulliLikelihood",
     "BoxCorners",
-    "Carried",
     "ContinuousBernoulliLikelihood",
     "ContinuousFlow",
     "DiagonalGaussian",
@@ -86,12 +87,12 @@ __all__ = [
     "FixedPrior",
     "FlowDistribution",
     "FlowPrior",
+    "FlowState",
     "GaussianLikelihood",
     "HypersphericalUniform",
     "LaplaceLikelihood",
     "LearnedGaussianLikelihood",
     "LearnedGaussianPrior",
-    "LetterNetwork",
     "Likelihood",
     "LossConvention",
     "LossTranslation",
@@ -108,7 +109,6 @@ __all__ = [
     "VampPrior",
     "VelocityNetwork",
     "as_prior",
-    "carry",
     "empirical_velocity",
     "exact_divergence",
     "fit_box",
@@ -125,6 +125,7 @@ __all__ = [
     "gaussian_kl_quadrature",
     "gaussian_velocity",
     "grey_level_log_prob",
+    "integrate",
     "jensen_shannon",
     "kernel_matrix",
     "kl",

@@ -1,52 +1,13 @@
 """A likelihood strong enough to do without a code: each pixel sees the ones before it."""
 
-from itertools import pairwise
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution, constraints
-from torch.nn import functional as F
 
-from vaebook._checks import as_image_shape, check_count, check_share
+from vaebook._checks import as_image_shape, check_share
 from vaebook.distributions.likelihoods import BernoulliLikelihood, Likelihood
-
-
-class MaskedLinear(nn.Linear):
-    """A linear layer in which some weights are held at zero.
-
-    Args:
-        mask: ones where the output may see the input.
-    """
-
-    mask: Tensor
-
-    def __init__(self, mask: Float[Tensor, "out into"]) -> None:
-        super().__init__(mask.shape[1], mask.shape[0])
-        self.register_buffer("mask", mask, persistent=False)
-
-    def forward(self, input: Float[Tensor, "*batch into"]) -> Float[Tensor, "*batch out"]:
-        """The layer's output, ``[..., out]``."""
-        return F.linear(input, self.weight * self.mask, self.bias)
-
-
-def masked_mlp(num_pixels: int, hidden: tuple[int, ...]) -> nn.Sequential:
-    """A network whose i-th output depends on inputs 0 … i − 1 only.
-
-    Every hidden unit has a number k and sees pixels 0 … k; output i sees units with k < i. Without
-    hidden layers it is a strictly lower triangular matrix.
-
-    Source:
-        Germain et al. (2015), in the order of the pixels.
-    """
-    check_count("num_pixels", num_pixels, minimum=2)
-    pixels = torch.arange(num_pixels)
-    numbers = [pixels, *(torch.arange(width) % (num_pixels - 1) for width in hidden)]
-    layers: list[nn.Module] = []
-    for before, after in pairwise(numbers):
-        layers += [MaskedLinear((before <= after[:, None]).float()), nn.ReLU()]
-    layers.append(MaskedLinear((numbers[-1] < pixels[:, None]).float()))
-    return nn.Sequential(*layers)
+from vaebook.distributions.made import MADE
 
 
 class AutoregressiveImage(Distribution):
@@ -121,9 +82,7 @@ class AutoregressiveLikelihood(Likelihood):
         check_share("dropout", dropout)
         channels, height, width = as_image_shape(image_shape)
         self.pixels = pixels if pixels is not None else BernoulliLikelihood()
-        self.context = nn.Sequential(
-            nn.Dropout(dropout), *masked_mlp(channels * height * width, hidden)
-        )
+        self.context = nn.Sequential(nn.Dropout(dropout), MADE(channels * height * width, hidden))
 
     def forward(self, output: Float[Tensor, "*batch c h w"]) -> AutoregressiveImage:
         """Images around ``output``, each pixel given the ones before it."""

@@ -17,7 +17,7 @@ from vaebook._checks import (
 from vaebook.distributions.velocity import OF_POINTS, Velocity, exact_divergence
 
 
-class Carried(NamedTuple):
+class FlowState(NamedTuple):
     """Points after a trip along a velocity."""
 
     points: Float[Tensor, "n d"]
@@ -25,7 +25,7 @@ class Carried(NamedTuple):
 
 
 @torch.no_grad()
-def carry(
+def integrate(
     velocity: Velocity,
     points: Float[Tensor, "n d"],
     *,
@@ -33,7 +33,7 @@ def carry(
     end: float = 1.0,
     num_steps: int = 20,
     divergence: Velocity | None = None,
-) -> Carried:
+) -> FlowState:
     """Solve dx/dt = v(x, t) from ``start`` to ``end`` by Heun's method.
 
     A step of Euler's to see where it leads, then one with the mean of the two velocities: two
@@ -69,7 +69,7 @@ def carry(
         if divergence is not None:
             volume = volume + step * 0.5 * (divergence(points, now) + divergence(moved, then))
         points = moved
-    return Carried(points, volume)
+    return FlowState(points, volume)
 
 
 class ContinuousFlow(Distribution):
@@ -111,7 +111,9 @@ class ContinuousFlow(Distribution):
     def sample(self, sample_shape=torch.Size()) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: B008
         """Draw noise and carry it to time 1: ``[*sample_shape, d]``."""
         noise = self.base.sample(torch.Size(sample_shape))
-        moved = carry(self.velocity, noise.reshape(-1, *self.event_shape), num_steps=self.num_steps)
+        moved = integrate(
+            self.velocity, noise.reshape(-1, *self.event_shape), num_steps=self.num_steps
+        )
         return moved.points.reshape(noise.shape)
 
     @torch.no_grad()
@@ -125,7 +127,7 @@ class ContinuousFlow(Distribution):
             raise ValueError(
                 f"value has shape {tuple(value.shape)}; expected [..., {self.event_shape[0]}]."
             )
-        back = carry(
+        back = integrate(
             self.velocity,
             value.reshape(-1, *self.event_shape),
             start=1.0,

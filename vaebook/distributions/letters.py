@@ -10,93 +10,46 @@ from torch.nn import functional as F
 
 from vaebook._checks import check_count
 from vaebook._random import seeded
+from vaebook.distributions.made import MADE
 from vaebook.training import KeepBest, fit
 
 PSEUDO_COUNT = 0.5  # of each letter at each place, so that none is impossible
 HELD_OUT = 0.1  # share of the words that decide when to stop
 
 
-class _MaskedLinear(nn.Linear):
-    """A linear layer of which some connections are cut."""
-
-    def __init__(self, mask: Tensor) -> None:
-        super().__init__(mask.shape[1], mask.shape[0])
-        self.mask: Tensor
-        self.register_buffer("mask", mask.float(), persistent=False)
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        return F.linear(inputs, self.weight * self.mask, self.bias)
-
-
-class LetterNetwork(nn.Module):
-    """Logits of each letter from the letters before it: a masked network (MADE).
-
-    Hidden unit h may see the places up to its own degree; the logits of place i may see hidden
-    units of a degree below i. So no path leads from a letter to itself or to one before it.
-
-    Args:
-        num_letters: places in a word.
-        alphabet_size: K, how many different letters there are.
-        hidden: units of each of the two hidden layers.
-
-    Source:
-        Germain et al. (2015).
-    """
-
-    def __init__(self, num_letters: int, alphabet_size: int, *, hidden: int = 256) -> None:
-        super().__init__()
-        check_count("num_letters", num_letters)
-        check_count("alphabet_size", alphabet_size, minimum=2)
-        check_count("hidden", hidden)
-        self.num_letters, self.alphabet_size = num_letters, alphabet_size
-        place = torch.arange(num_letters).repeat_interleave(alphabet_size)  # of inputs and logits
-        degree = torch.arange(hidden) % max(num_letters - 1, 1)
-        self.layers = nn.Sequential(
-            _MaskedLinear(place[None, :] <= degree[:, None]),
-            nn.ReLU(),
-            _MaskedLinear(degree[None, :] <= degree[:, None]),
-            nn.ReLU(),
-            _MaskedLinear(degree[None, :] < place[:, None]),
-        )
-
-    def forward(self, letters: Int[Tensor, "*batch l"]) -> Float[Tensor, "*batch l k"]:
-        """The logits at every place, each from the letters before it only."""
-        one_hot = F.one_hot(letters, self.alphabet_size).flatten(-2)
-        weight = next(self.layers.parameters())
-        logits: Tensor = self.layers(one_hot.to(weight.dtype))
-        return logits.unflatten(-1, (self.num_letters, self.alphabet_size))
-
-    def loss(self, letters: Int[Tensor, "n l"]) -> Float[Tensor, " n"]:
-        """−log p(word) of each word in nats, for ``fit``."""
-        return -AutoregressiveLetters(self).log_prob(letters)
-
-
 class AutoregressiveLetters(Distribution):
     r"""Words drawn letter by letter: :math:`p(z) = \prod_i p(z_i \mid z_1, \dots, z_{i-1})`.
 
     Args:
-        network: gives the logits.
+        network: gives the logits of each letter from those before it, all one-hot.
     """
 
     arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 (the base class's way)
 
-    def __init__(self, network: LetterNetwork) -> None:
-        if not isinstance(network, LetterNetwork):
-            raise ValueError(f"network is a {type(network).__name__}; expected a LetterNetwork.")
+    def __init__(self, network: MADE) -> None:
+        if not isinstance(network, MADE):
+            raise ValueError(f"network is a {type(network).__name__}; expected a MADE.")
         self.network = network
-        shape = torch.Size((network.num_letters,))
+        shape = torch.Size((network.num_variables,))
         super().__init__(event_shape=shape, validate_args=False)
 
     @property
     def support(self) -> constraints.Constraint:
         """Words of whole numbers below K."""
         return constraints.independent(
-            constraints.integer_interval(0, self.network.alphabet_size - 1), 1
+            constraints.integer_interval(0, self.network.num_values - 1), 1
         )
+
+    def logits(self, letters: Int[Tensor, "*batch l"]) -> Float[Tensor, "*batch l k"]:
+        """Of each letter at every place, from the letters before it."""
+        one_hot = F.one_hot(letters, self.network.num_values).flatten(-2)
+        weight = next(self.network.parameters())
+        outputs: Tensor = self.network(one_hot.to(weight.dtype))
+        return outputs.unflatten(-1, (self.network.num_variables, self.network.num_values))
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log-probability of each word in nats, ``[...]``."""
-        log_share = torch.log_softmax(self.network(value), -1)
+        log_share = torch.log_softmax(self.logits(value), -1)
         return log_share.gather(-1, value.unsqueeze(-1)).squeeze(-1).sum(-1)
 
     @torch.no_grad()
@@ -105,9 +58,21 @@ class AutoregressiveLetters(Distribution):
         device = next(self.network.parameters()).device
         shape = self._extended_shape(torch.Size(sample_shape))
         words = torch.zeros(shape, dtype=torch.long, device=device)
-        for place in range(self.network.num_letters):
-            words[..., place] = Categorical(logits=self.network(words)[..., place, :]).sample()
+        for place in range(self.network.num_variables):
+            words[..., place] = Categorical(logits=self.logits(words)[..., place, :]).sample()
         return words
+
+
+class _Training(nn.Module):
+    """The network while ``fit`` trains it."""
+
+    def __init__(self, network: MADE) -> None:
+        super().__init__()
+        self.network = network
+
+    def loss(self, letters: Int[Tensor, "n l"]) -> Float[Tensor, " n"]:
+        """−log p(word) of each word in nats."""
+        return -AutoregressiveLetters(self.network).log_prob(letters)
 
 
 def fit_letters(
@@ -159,11 +124,11 @@ def _fit_network(
     if len(letters) < 20:
         raise ValueError(f"{len(letters)} words are too few; expected at least 20.")
     with seeded(seed):
-        network = LetterNetwork(letters.shape[1], alphabet_size).to(letters.device)
+        network = MADE(letters.shape[1], num_values=alphabet_size).to(letters.device)
         order = torch.randperm(len(letters))
     num_held_out = int(HELD_OUT * len(letters))
     fit(
-        network,
+        _Training(network),
         letters[order[num_held_out:]],
         num_epochs=num_epochs,
         batch_size=256,

@@ -51,7 +51,7 @@ class Experiment:
             defaults.pop(name, None)
         return defaults | dict(self.settings)
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """What it does, in one sentence."""
         lines = (self.load().__doc__ or self.name).strip().splitlines()
         return self.description or lines[0]

@@ -42,8 +42,8 @@ from vaebook.metrics.likelihood import (
     importance_weighted_nll,
     prior_monte_carlo_log_likelihood,
 )
-from vaebook.metrics.manifold import PrecisionRecall, precision_recall
 from vaebook.metrics.novelty import Novelty, nearest_distance, novelty
+from vaebook.metrics.precision_recall import PrecisionRecall, precision_recall
 from vaebook.metrics.quadrature import GridPosterior, grid_posterior, quadrature_elbo
 from vaebook.metrics.sharpness import (
     gradient_energy,

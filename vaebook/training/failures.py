@@ -55,8 +55,8 @@ def _first_bad(tensors: Iterable[tuple[str, Tensor]], *, nan_only: bool = False)
     if not floats:
         return None
     norms = torch._foreach_norm([tensor for _, tensor in floats])
-    place = floats[0][1].device
-    together = torch.stack([norm.to(place, torch.float32) for norm in norms])
+    device = floats[0][1].device
+    together = torch.stack([norm.to(device, torch.float32) for norm in norms])
     if bool(together.isfinite().all()):
         return None
     for name, tensor in floats:

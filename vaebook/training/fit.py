@@ -155,13 +155,13 @@ def fit(
     compiled, model = is_compiled(model), plain_module(model)
     if device is not None:
         move(model, device)
-    place = players[0].parameters[0].device
-    in_precision = autocast(precision, place)
+    device = players[0].parameters[0].device
+    in_precision = autocast(precision, device)
     if checkpoint is not None:
         checkpoint = check_writable(checkpoint, 4 * num_bytes(model))
     as_source = partial(
         as_batches,
-        device=place,
+        device=device,
         check=partial(check_batch, model, players),
         fingerprint=checkpoint is not None,
     )
@@ -172,7 +172,7 @@ def fit(
         watched = as_source(validation, batch_size=size, shuffle=False, name="validation")
 
     optimizers, optimizer_settings = zip(
-        *(make_optimizer(player, optimizer, lr, place) for player in players), strict=True
+        *(make_optimizer(player, optimizer, lr, device) for player in players), strict=True
     )
     made = [make_scheduler(scheduler, each) for each in optimizers] if scheduler is not None else []
     run = Run(
@@ -206,7 +206,7 @@ def fit(
     step: Callable[[Batch], Any] = partial(
         train_step, model, players, optimizers, max_grad_norm, in_precision
     )
-    reason = why_not_captured(place, optimizers, run.watches_steps, compiled, wanted=capture)
+    reason = why_not_captured(device, optimizers, run.watches_steps, compiled, wanted=capture)
     if reason is None:
         step = CapturedStep(step, model, optimizers, required=capture is True)
 

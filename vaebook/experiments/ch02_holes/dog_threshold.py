@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from vaebook.experiments.ch02_holes.dog_controls import dog_controls
+from vaebook.data.dog_controls import dog_controls
 from vaebook.metrics.nearest_dog import DOG_THRESHOLD, nearest_dog
 
 QUANTILES = {"low": 0.05, "median": 0.5, "high": 0.95}

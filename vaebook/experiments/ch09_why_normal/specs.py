@@ -1,4 +1,4 @@
-"""The contestants of chapter 09: one network, one budget, and every kind of code."""
+"""The models of chapter 09: one network, one budget, and every kind of code."""
 
 from collections.abc import Callable
 

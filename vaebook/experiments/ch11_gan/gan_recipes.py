@@ -8,7 +8,7 @@ from scipy.stats import kstest
 from torch import Tensor, nn
 
 from vaebook.data import FACTOR_NAMES, ImageData, factor_range
-from vaebook.experiments.ch11_gan.breeds import CHANGED, breeds, shares
+from vaebook.data.breeds import CHANGED, breeds, shares
 from vaebook.experiments.ch11_gan.models import BASELINE, RECIPES, REFERENCE, train
 from vaebook.metrics import invert, relative_sharpness
 from vaebook.metrics.nearest_dog import (
@@ -84,7 +84,7 @@ def run(
 
     Returns:
         Rows of each ``recipe`` at every so many steps, as
-        :class:`Watch` measures them; ``last`` marks the one at
+        :class:`TrainingMonitor` measures them; ``last`` marks the one at
         the end, which has :func:`judge` and ``seconds``. The reference is judged at ``STAGES``
         too, with fewer pictures, and at the end a second time as ``no averaging``; ``data`` is as
         many real pictures. The last rows

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from vaebook.experiments.ch11_gan.ring import count_modes, ring_images
+from vaebook.data.ring import count_modes, ring_images
 from vaebook.models import GAN, MLP
 from vaebook.training import fit, seeded
 

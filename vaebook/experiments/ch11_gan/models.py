@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.distributions import Independent, Uniform
 
 from vaebook.data import ImageData
+from vaebook.data.breeds import SIZE
 from vaebook.distributions import GaussianLikelihood
-from vaebook.experiments.ch11_gan.breeds import SIZE
 from vaebook.metrics import precision_recall
 from vaebook.models import GAN, VAE, Conv
 from vaebook.models.gan import discriminator_loss, non_saturating_loss
@@ -71,7 +71,7 @@ def build(name: str, *, seed: int) -> GAN | VAE:
         return GAN(shape, LATENT_DIM, network=GENERATOR, discriminator=DISCRIMINATOR, **settings)
 
 
-class Watch(Callback):
+class TrainingMonitor(Callback):
     """Measure the game every so many steps, on held-out pictures and noise that stays the same.
 
     A row has ``step``, and of the weights as they are ``precision``, ``recall`` and ``drift``, the
@@ -153,7 +153,7 @@ def train(
     seed: int,
     num_epochs: int | None = None,
     keep: tuple[int, ...] = (),
-) -> tuple[GAN | VAE, Watch, float]:
+) -> tuple[GAN | VAE, TrainingMonitor, float]:
     """A model by the name of its recipe, the watch, and the seconds of training.
 
     Args:
@@ -170,7 +170,7 @@ def train(
         settings, average = TRAINING | dict(RECIPES[name].training), WeightAverage()
     if num_epochs is not None:
         settings["num_epochs"] = num_epochs
-    watch = Watch(data.validation.images, average, keep=keep)
+    watch = TrainingMonitor(data.validation.images, average, keep=keep)
     callbacks = [watch] if average is None else [watch, average]
     history = fit(
         model, data.train.images, seed=seed, callbacks=callbacks, progress=False, **settings

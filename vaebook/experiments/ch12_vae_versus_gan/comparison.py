@@ -45,7 +45,7 @@ from vaebook.experiments.ch12_vae_versus_gan.measures import (
     reference_of,
 )
 from vaebook.experiments.ch12_vae_versus_gan.pictures import load_pictures_of
-from vaebook.experiments.ch12_vae_versus_gan.specs import BATCH_SIZE, CONTESTANTS, GAN_NAME
+from vaebook.experiments.ch12_vae_versus_gan.specs import BATCH_SIZE, GAN_NAME, SPECS
 from vaebook.models import GAN, VAE, Autoencoder
 from vaebook.training import Callback, Step, WeightAverage, fit, seeded
 
@@ -133,7 +133,7 @@ def run(
 
     Args:
         seed: of initial weights, shuffling, noise and samples.
-        models: names in ``CONTROLS`` or ``CONTESTANTS``: one name is one row's command.
+        models: names in ``CONTROLS`` or ``SPECS``: one name is one row's command.
         data_name: ``"dogs"`` or ``"fashion"``.
         epochs: a part of the full number of epochs, at least one is trained.
         num_images: samples that are measured.
@@ -156,7 +156,7 @@ def run(
             if name in CONTROLS:
                 rows += [_control(name, reference, seed, num_images, num_judged, pictures)]
             else:
-                found, model = _contestant(
+                found, model = _of_spec(
                     name, reference, seed, epochs, num_images, num_judged, pictures
                 )
                 rows += found
@@ -184,7 +184,7 @@ def _control(
     return {"model": name, "budget": SECONDS, "failed": ""} | measures
 
 
-def _contestant(
+def _of_spec(
     name: str,
     reference: Reference,
     seed: int,
@@ -194,9 +194,9 @@ def _contestant(
     pictures: dict[str, Tensor] | None,
 ) -> tuple[list[dict[str, Any]], nn.Module]:
     data = reference.data
-    contestant = CONTESTANTS[name]
+    spec = SPECS[name]
     num_epochs, as_gan = (
-        max(1, round(epochs * CONTESTANTS[n].epochs[data.name])) for n in (name, GAN_NAME)
+        max(1, round(epochs * SPECS[n].epochs[data.name])) for n in (name, GAN_NAME)
     )
     rows: list[dict[str, Any]] = []
 
@@ -215,19 +215,19 @@ def _contestant(
 
     steps_per_epoch = -(-len(data.train) // BATCH_SIZE)
     start = time.process_time()
-    average = WeightAverage(contestant.average)
+    average = WeightAverage(spec.average)
     snapshot = _Snapshot(
         as_gan, average, lambda m: look(m, STEPS, as_gan, time.process_time() - start)
     )
-    watched = contestant.at_equal_steps and as_gan < num_epochs
+    watched = spec.at_equal_steps and as_gan < num_epochs
     with seeded(seed):
-        model = contestant.build(data.image_shape, data.name)
+        model = spec.build(data.image_shape, data.name)
     fit(
         model,
         data.train.images,
         num_epochs=num_epochs,
         batch_size=BATCH_SIZE,
-        lr=contestant.lr,
+        lr=spec.lr,
         seed=seed,
         callbacks=[average, snapshot] if watched else [average],
     )

@@ -1,4 +1,4 @@
-"""The contestants of chapter 12: one decoder, one data set, one budget of seconds."""
+"""The models of chapter 12: one decoder, one data set, one budget of seconds."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -30,7 +30,7 @@ def judge_of(data_name: str) -> Conv:
     return Conv((16, 32), 256, "leaky relu", background=BACKGROUND[data_name])
 
 
-class Contestant(NamedTuple):
+class Spec(NamedTuple):
     """How a model is built and trained."""
 
     build: Callable[[ImageShape, str], nn.Module]  # from the pictures' shape and the data's name
@@ -79,10 +79,10 @@ def _gan(shape: ImageShape, data_name: str) -> nn.Module:
 
 # Seconds of one core for 10,000 dogs (or clothes), measured once: autoencoder 3.8 (3.1), VAE 4.0
 # (3.2), VAE-GAN 14.7 (11.9), GAN 10.4 (8.4). There are 8,000 clothes. All get about 84 s (40 s).
-CONTESTANTS: dict[str, Contestant] = {
-    "autoencoder": Contestant(_autoencoder, {"dogs": 22, "fashion": 16}, at_equal_steps=True),
-    "VAE": Contestant(_vae, {"dogs": 21, "fashion": 16}, at_equal_steps=True),
-    "VAE, learned σ": Contestant(_learned, {"dogs": 21, "fashion": 16}, at_equal_steps=True),
-    "VAE-GAN": Contestant(_vae_gan, {"dogs": 6, "fashion": 4}),
-    GAN_NAME: Contestant(_gan, {"dogs": 8, "fashion": 6}, average="generator"),
+SPECS: dict[str, Spec] = {
+    "autoencoder": Spec(_autoencoder, {"dogs": 22, "fashion": 16}, at_equal_steps=True),
+    "VAE": Spec(_vae, {"dogs": 21, "fashion": 16}, at_equal_steps=True),
+    "VAE, learned σ": Spec(_learned, {"dogs": 21, "fashion": 16}, at_equal_steps=True),
+    "VAE-GAN": Spec(_vae_gan, {"dogs": 6, "fashion": 4}),
+    GAN_NAME: Spec(_gan, {"dogs": 8, "fashion": 6}, average="generator"),
 }

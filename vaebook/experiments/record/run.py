@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 import vaebook
 from vaebook._checks import check_count
-from vaebook.experiments.record.store import Unfinished
+from vaebook.experiments.record.store import FinishedSeeds
 from vaebook.experiments.record.workers import workers
 from vaebook.experiments.registry import KEPT, Experiment, experiment_of
 from vaebook.training.files import check_writable, write_atomically
@@ -56,7 +56,7 @@ def _rows(experiment: Experiment, seeds: Iterable[int], settings: dict[str, Any]
     )
 
 
-def _run_seed(experiment: Experiment, seed: int, unfinished: Unfinished) -> SeedRun:
+def _run_seed(experiment: Experiment, seed: int, unfinished: FinishedSeeds) -> SeedRun:
     """One seed; of seed 0 pictures and weights are kept where they are offered."""
     done = unfinished.load(seed)
     if done is not None:
@@ -77,7 +77,7 @@ def _run_seed(experiment: Experiment, seed: int, unfinished: Unfinished) -> Seed
 
 
 def _run_all(
-    experiment: Experiment, num_seeds: int, unfinished: Unfinished, jobs: int
+    experiment: Experiment, num_seeds: int, unfinished: FinishedSeeds, jobs: int
 ) -> list[SeedRun]:
     """Every seed in its order, ``jobs`` at a time."""
     progress = partial(tqdm, total=num_seeds, desc=experiment.name, unit="seed", disable=None)
@@ -117,7 +117,7 @@ def make_record(name: str, num_seeds: int, folder: Path, *, jobs: int = 1) -> Pa
     experiment = experiment_of(name)
     for ending in ENDINGS:
         check_writable(folder / f"{name}{ending}", ROOM)
-    unfinished = Unfinished(folder, experiment)  # now: the code may be edited while it runs
+    unfinished = FinishedSeeds(folder, experiment)  # now: the code may be edited while it runs
     with unfinished.alone():
         runs = _run_all(experiment, num_seeds, unfinished, jobs)
         contents = _contents(experiment, runs)
@@ -148,7 +148,7 @@ def _contents(experiment: Experiment, runs: list[SeedRun]) -> dict[str, bytes]:
         )
     provenance = {
         "experiment": name,
-        "description": experiment.told(),
+        "description": experiment.summary(),
         "command": f"python -m vaebook.experiments {name} --seeds {num_seeds}",
         "seeds": num_seeds,
         "rows": len(table),

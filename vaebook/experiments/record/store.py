@@ -34,7 +34,7 @@ def fingerprint(experiment: Experiment) -> str:
     return digest.hexdigest()[:16]
 
 
-class Unfinished:
+class FinishedSeeds:
     """The folder ``.NAME.unfinished`` beside a record, with a file for each seed that is done.
 
     Args:

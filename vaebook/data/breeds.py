@@ -4,8 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vaebook.data import FACTOR_NAMES, ImageData, Split, render, sample_factors
-from vaebook.training import seeded
+from vaebook._random import seeded
+from vaebook.data._dataset import ImageData, Split
+from vaebook.data.dogs import FACTOR_NAMES, render, sample_factors
 
 RARE = 0.05  # share of the pale breed
 DARK, PALE = (0.10, 0.30), (0.60, 0.75)  # brightness of the coat

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vaebook.training import seeded
+from vaebook._random import seeded
 
 NUM_MODES = 8
 RADIUS = 0.35  # round the middle of the unit square
