@@ -352,6 +352,6 @@ def test_a_section_is_short(label: str) -> None:
         assert len(lines) <= 15, block
         assert max(map(len, lines)) <= 76, block
     if label != "own-data":
-        assert re.search(r"^\*\*TrainingMonitor:\*\* ", section.text, re.M)
+        assert re.search(r"^\*\*Watch:\*\* ", section.text, re.M)
         words = BLOCK.sub("", section.text).split()
         assert len(words) < 90, len(words)

@@ -156,7 +156,7 @@ def run(
             if name in CONTROLS:
                 rows += [_control(name, reference, seed, num_images, num_judged, pictures)]
             else:
-                found, model = _of_spec(
+                found, model = _train_and_measure(
                     name, reference, seed, epochs, num_images, num_judged, pictures
                 )
                 rows += found
@@ -184,7 +184,7 @@ def _control(
     return {"model": name, "budget": SECONDS, "failed": ""} | measures
 
 
-def _of_spec(
+def _train_and_measure(
     name: str,
     reference: Reference,
     seed: int,

@@ -10,6 +10,8 @@ from vaebook.experiments.record.load import load_recorded
 from vaebook.experiments.record.statistics import summarise
 from vaebook.plots import summary_text
 
+GAP = 1e-6  # nats: what two exact computations may differ by
+STANDARD_ERRORS = 5  # of Monte Carlo
 SENTENCES = {
     "holds": (
         "It compares the codes of one picture, not of all, with N(0, 1); the closed form is exact."
@@ -22,7 +24,7 @@ def kl_term(folder: Path | None) -> Verdict:
     """Read the record and apply the rule that stands beside the claim."""
     record = load_recorded("kl_closed_form", folder)
     gaps = record[["quadrature_gap", "torch_gap", "line_integral_gap"]].to_numpy()
-    agrees = gaps.max() < 1e-6 and record["monte_carlo_standard_errors"].max() < 5
+    agrees = gaps.max() < GAP and record["monte_carlo_standard_errors"].max() < STANDARD_ERRORS
     mean = summarise(record, [], ["kl_per_picture", "kl_of_aggregate"]).set_index("value")
     term, together = mean.loc["kl_per_picture"], mean.loc["kl_of_aggregate"]
     evidence = (
@@ -37,7 +39,9 @@ def kl_term(folder: Path | None) -> Verdict:
     largest = record.groupby("seed")[["quadrature_gap", "torch_gap", "line_integral_gap"]].max()
     largest = np.log10(largest.clip(lower=1e-16)).set_axis(names, axis=1)
     effects = tuple(
-        Effect.of(str(row["value"]), row, "log₁₀ of the largest gap in nats", lines=(-6.0,))
+        Effect.of(
+            str(row["value"]), row, "log₁₀ of the largest gap in nats", lines=(math.log10(GAP),)
+        )
         for _, row in summarise(largest.reset_index(), [], list(names)).iterrows()
     )
     number = (

@@ -7,6 +7,7 @@ from vaebook.experiments.record.load import load_recorded
 from vaebook.experiments.record.statistics import summarise
 from vaebook.plots import summary_text
 
+AS_GOOD, FAR_WORSE = 0.9, 0.5  # samples' share of dogs, divided by that of reconstructions
 SENTENCES = {
     "holds": "Samples from N(0, I) are dogs as often as reconstructions are, in every model tried.",
     "holds in part": (
@@ -26,9 +27,9 @@ def known_distribution(folder: Path | None) -> Verdict:
     summary = summarise(shares.reset_index(), recipe, ["relative", "prior", "reconstruction"])
     relative = summary[summary["value"] == "relative"]
     outcome: Outcome = "holds in part"
-    if (relative["low"] > 0.9).all():
+    if (relative["low"] > AS_GOOD).all():
         outcome = "holds"
-    elif (relative["high"] < 0.5).all():
+    elif (relative["high"] < FAR_WORSE).all():
         outcome = "does not hold"
     by_recipe = summary.set_index([*recipe, "value"]).sort_index()
     prior_share = summary[summary["value"] == "prior"]
@@ -51,7 +52,9 @@ def known_distribution(folder: Path | None) -> Verdict:
     measure = "share of dogs of N(0, I), divided by that of reconstructions"
     rows = relative.sort_values("mean").iloc[[0, -1]]
     effects = tuple(
-        Effect.of(f"{row['network']}, σ = {row['sigma']:g}", row, measure, lines=(0.5, 0.9))
+        Effect.of(
+            f"{row['network']}, σ = {row['sigma']:g}", row, measure, lines=(FAR_WORSE, AS_GOOD)
+        )
         for _, row in rows.iterrows()
     )
     lowest, highest = (

@@ -7,6 +7,7 @@ from vaebook.experiments.record.load import load_recorded
 from vaebook.experiments.record.statistics import summarise
 from vaebook.plots import summary_text
 
+MINUSCULE = 0.01  # share of dogs
 SENTENCES = {
     "holds": "Hardly one code decodes to a dog, drawn blindly or from a fitted density.",
     "holds in part": (
@@ -25,9 +26,9 @@ def possible_codes(folder: Path | None) -> Verdict:
     share = {row.sampler: row for row in summary.itertuples()}
     box, mixture, ceiling = (share[name] for name in ("box", "mixture", "held-out codes"))
     outcome: Outcome = "holds in part"
-    if box.high < 0.01 and mixture.high < 0.01:
+    if box.high < MINUSCULE and mixture.high < MINUSCULE:
         outcome = "holds"
-    elif box.low > 0.01:
+    elif box.low > MINUSCULE:
         outcome = "does not hold"
     found = f"{box.mean:.1%} ± {box.mean - box.low:.1%} decode" if box.mean > 0 else "none decoded"
     evidence = (
@@ -40,7 +41,9 @@ def possible_codes(folder: Path | None) -> Verdict:
     by_sampler = summary.set_index("sampler")
     names = {"box": "box", "mixture": "fitted mixture", "held-out codes": "codes of real dogs"}
     effects = tuple(
-        Effect.of(told, by_sampler.loc[name], "share of dogs in %", lines=(1.0,), factor=100.0)
+        Effect.of(
+            told, by_sampler.loc[name], "share of dogs in %", lines=(100 * MINUSCULE,), factor=100.0
+        )
         for name, told in names.items()
     )
     of_mixture = summary_text(by_sampler.loc["mixture"], 0, factor=100)

@@ -10,6 +10,7 @@ from vaebook.experiments.record.statistics import summarise
 from vaebook.plots import summary_text
 
 RECORDS = {"dogs": "blur_causes", "clothes": "blur_fashion"}
+LITTLE, MOST = 1 / 3, 2 / 3  # of the lost sharpness: what counts as not the cause, and as it
 TWIN = "autoencoder"  # the same network without a KL term
 
 
@@ -56,9 +57,9 @@ def conflict(folder: Path | None) -> Verdict:
     summaries = {name: summarise(frame, ["variant"], kinds) for name, frame in found.items()}
     together = pd.concat(summaries.values(), ignore_index=True)
     outcome: Outcome = "holds in part"
-    if (together["low"] > 2 / 3).all():
+    if (together["low"] > MOST).all():
         outcome = "holds"
-    elif (together["high"] < 1 / 3).all():
+    elif (together["high"] < LITTLE).all():
         outcome = "does not hold"
     parts = []
     for name, summary in summaries.items():
@@ -76,7 +77,7 @@ def conflict(folder: Path | None) -> Verdict:
     )
     measure = "the conflict's share of the lost sharpness"
     effects = tuple(
-        Effect.of(f"{name}, {row['variant']}", row, measure, lines=(1 / 3, 2 / 3))
+        Effect.of(f"{name}, {row['variant']}", row, measure, lines=(LITTLE, MOST))
         for name, summary in summaries.items()
         for _, row in summary[summary["value"] == "reconstructions"].iterrows()
     )
