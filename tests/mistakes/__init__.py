@@ -3,8 +3,8 @@
 A test suite that passes shows little until one knows that it can fail. Each mistake here is one
 that people make, written as a replacement of one snippet of the package. ``python -m
 tests.mistakes`` (``make mistakes``) plants each in turn, runs the tests and reports which one
-caught it; a mistake that survives makes the command fail. ``tests/test_mistakes.py`` runs the
-quick form of it with every ``make test``.
+caught it; a mistake that survives makes the command fail. ``test_mistakes.py`` beside this file
+runs the quick form of it with every ``make test``.
 """
 
 from tests.mistakes.classics import HARMLESS, MISTAKES

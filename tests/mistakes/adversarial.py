@@ -15,8 +15,8 @@ ADVERSARIAL: tuple[Mistake, ...] = (
         "        generated = self.decode(self.prior.sample((len(images),))).detach()\n"
         "        return GENERATOR_LOSSES",
         (
-            "tests/test_gan.py::test_each_player_moves_its_own_weights_only",
-            "tests/test_gan.py::test_the_generators_gradient_raises_the_judged_realness",
+            "tests/vaebook/models/test_gan.py::test_each_player_moves_its_own_weights_only",
+            "tests/vaebook/models/test_gan.py::test_the_generators_gradient_raises_the_judged_realness",
         ),
     ),
     Mistake(
@@ -26,7 +26,9 @@ ADVERSARIAL: tuple[Mistake, ...] = (
         GAN,
         "        return GENERATOR_LOSSES[self.generator_objective](self.logits(generated))",
         "        return GENERATOR_LOSSES[self.generator_objective](-self.logits(generated))",
-        ("tests/test_gan.py::test_the_generators_gradient_raises_the_judged_realness",),
+        (
+            "tests/vaebook/models/test_gan.py::test_the_generators_gradient_raises_the_judged_realness",
+        ),
     ),
     Mistake(
         "gan-saturating-where-non-saturating-is-asked",
@@ -34,7 +36,9 @@ ADVERSARIAL: tuple[Mistake, ...] = (
         GAN,
         '    "non-saturating": non_saturating_loss,',
         '    "non-saturating": minimax_loss,',
-        ("tests/test_adversarial.py::test_the_generator_minimises_the_loss_it_was_given",),
+        (
+            "tests/vaebook/distributions/test_adversarial.py::test_the_generator_minimises_the_loss_it_was_given",
+        ),
     ),
     Mistake(
         "gan-minimax-loss-of-the-wrong-logit",
@@ -43,8 +47,8 @@ ADVERSARIAL: tuple[Mistake, ...] = (
         "    return -F.softplus(generated_logits)",
         "    return -F.softplus(-generated_logits)",
         (
-            "tests/test_gan.py::test_generator_losses_are_what_their_names_say",
-            "tests/test_adversarial.py::test_slopes_of_the_losses_in_the_logit",
+            "tests/vaebook/models/test_gan.py::test_generator_losses_are_what_their_names_say",
+            "tests/vaebook/distributions/test_adversarial.py::test_slopes_of_the_losses_in_the_logit",
         ),
     ),
     Mistake(
@@ -53,7 +57,7 @@ ADVERSARIAL: tuple[Mistake, ...] = (
         GAN,
         "    return F.softplus(-real_logits) + F.softplus(generated_logits)",
         "    return F.softplus(real_logits) + F.softplus(-generated_logits)",
-        ("tests/test_gan.py::test_discriminator_loss_is_two_cross_entropies",),
+        ("tests/vaebook/models/test_gan.py::test_discriminator_loss_is_two_cross_entropies",),
     ),
     Mistake(
         "gan-sigmoid-twice",
@@ -61,7 +65,7 @@ ADVERSARIAL: tuple[Mistake, ...] = (
         GAN,
         "        return logits.squeeze(1)",
         "        return torch.sigmoid(logits.squeeze(1))",
-        ("tests/test_adversarial.py::test_the_discriminator_gives_logits",),
+        ("tests/vaebook/distributions/test_adversarial.py::test_the_discriminator_gives_logits",),
     ),
     Mistake(
         "gan-penalty-without-create-graph",
@@ -70,7 +74,7 @@ ADVERSARIAL: tuple[Mistake, ...] = (
         "create_graph=True)",
         "create_graph=False)",
         (
-            "tests/test_gan.py::test_gradient_penalty_of_a_linear_critic_is_half_its_squared_weights",
+            "tests/vaebook/models/test_gan.py::test_gradient_penalty_of_a_linear_critic_is_half_its_squared_weights",
         ),
     ),
     Mistake(
@@ -79,7 +83,7 @@ ADVERSARIAL: tuple[Mistake, ...] = (
         GAN,
         "slope.square().flatten(1).sum(1) / 2",
         "slope.square().flatten(1).mean(1) / 2",
-        ("tests/test_gan.py::test_gradient_penalty_by_finite_differences",),
+        ("tests/vaebook/models/test_gan.py::test_gradient_penalty_by_finite_differences",),
     ),
     Mistake(
         "gan-discriminator-trains-the-generator-too",
@@ -88,7 +92,9 @@ ADVERSARIAL: tuple[Mistake, ...] = (
         GAN,
         "                list(self.discriminator.parameters()),",
         "                list(self.parameters()),",
-        ("tests/test_adversarial.py::test_a_turn_holds_the_weights_of_one_player",),
+        (
+            "tests/vaebook/distributions/test_adversarial.py::test_a_turn_holds_the_weights_of_one_player",
+        ),
     ),
     Mistake(
         "gan-without-slope-to-the-pictures",
@@ -96,7 +102,9 @@ ADVERSARIAL: tuple[Mistake, ...] = (
         GAN,
         "self.discriminator(images).to(self.dtype)\n        return logits",
         "self.discriminator(images.detach()).to(self.dtype)\n        return logits",
-        ("tests/test_gan.py::test_the_generators_gradient_raises_the_judged_realness",),
+        (
+            "tests/vaebook/models/test_gan.py::test_the_generators_gradient_raises_the_judged_realness",
+        ),
     ),
     Mistake(
         "jensen-shannon-without-halves",
@@ -104,7 +112,9 @@ ADVERSARIAL: tuple[Mistake, ...] = (
         "vaebook/distributions/jensen_shannon.py",
         "return (to_p + to_g) / 2\n",
         "return to_p + to_g\n",
-        ("tests/test_adversarial.py::test_jensen_shannon_of_equal_and_of_disjoint_distributions",),
+        (
+            "tests/vaebook/distributions/test_adversarial.py::test_jensen_shannon_of_equal_and_of_disjoint_distributions",
+        ),
     ),
     Mistake(
         "gan-accuracy-on-real-pictures-only",
@@ -112,6 +122,8 @@ ADVERSARIAL: tuple[Mistake, ...] = (
         WATCH,
         "(real > 0).float().mean() + (generated <= 0).float().mean()",
         "(real > 0).float().mean() + (real > 0).float().mean()",
-        ("tests/test_gan_experiments.py::test_the_watch_measures_the_game_and_leaves_it_alone",),
+        (
+            "tests/vaebook/experiments/test_gan_experiments.py::test_the_watch_measures_the_game_and_leaves_it_alone",
+        ),
     ),
 )

@@ -13,7 +13,7 @@ BLUR: tuple[Mistake, ...] = (
         OPTIMAL,
         "torch.softmax(log_q, dim=1)",
         "torch.softmax(log_q, dim=0)",
-        ("tests/test_optimal_decoder.py::test_it_by_brute_force",),
+        ("tests/vaebook/models/test_optimal_decoder.py::test_it_by_brute_force",),
     ),
     Mistake(
         "optimal-decoder-log-var-for-std",
@@ -21,7 +21,7 @@ BLUR: tuple[Mistake, ...] = (
         OPTIMAL,
         "precision = torch.exp(-log_var)",
         "precision = torch.exp(-2 * log_var)",
-        ("tests/test_optimal_decoder.py::test_it_by_brute_force",),
+        ("tests/vaebook/models/test_optimal_decoder.py::test_it_by_brute_force",),
     ),
     Mistake(
         "optimal-decoder-without-log-determinant",
@@ -29,7 +29,9 @@ BLUR: tuple[Mistake, ...] = (
         OPTIMAL,
         "self._constant = (mu**2 * precision + log_var).sum(1)",
         "self._constant = (mu**2 * precision).sum(1)",
-        ("tests/test_optimal_decoder.py::test_a_wide_posterior_is_low_at_a_narrow_ones_centre",),
+        (
+            "tests/vaebook/models/test_optimal_decoder.py::test_a_wide_posterior_is_low_at_a_narrow_ones_centre",
+        ),
     ),
     Mistake(
         "optimal-decoder-keeps-what-is-left-out",
@@ -37,7 +39,7 @@ BLUR: tuple[Mistake, ...] = (
         OPTIMAL,
         "leave_out] = -torch.inf",
         "leave_out] = 0.0",
-        ("tests/test_optimal_decoder.py::test_a_picture_left_out_has_no_weight",),
+        ("tests/vaebook/models/test_optimal_decoder.py::test_a_picture_left_out_has_no_weight",),
     ),
     Mistake(
         "optimal-decoder-in-single-precision",
@@ -46,7 +48,7 @@ BLUR: tuple[Mistake, ...] = (
         "log_q = z @ self._linear.T - 0.5 * (z**2 @ self._quadratic.T + self._constant)",
         "log_q = (z.float() @ self._linear.T.float() - 0.5 * (z.float()**2 "
         "@ self._quadratic.T.float() + self._constant.float())).double()",
-        ("tests/test_optimal_decoder.py::test_narrow_posteriors_keep_their_digits",),
+        ("tests/vaebook/models/test_optimal_decoder.py::test_narrow_posteriors_keep_their_digits",),
     ),
     Mistake(
         "blur-error-averaged-over-pixels",
@@ -54,7 +56,7 @@ BLUR: tuple[Mistake, ...] = (
         CAUSES,
         'measures["error"] = float(difference.square().sum((1, 2, 3)).mean())',
         'measures["error"] = float(difference.square().mean((1, 2, 3)).mean())',
-        ("tests/test_blur.py::test_measures_of_a_step",),
+        ("tests/vaebook/experiments/test_blur.py::test_measures_of_a_step",),
     ),
     Mistake(
         "spectrum-of-the-mean-image",
@@ -62,7 +64,7 @@ BLUR: tuple[Mistake, ...] = (
         SHARPNESS,
         "    return spectral_energy(images)",
         "    return spectral_energy(images.mean(0, keepdim=True))",
-        ("tests/test_sharpness.py::test_no_power_is_lost",),
+        ("tests/vaebook/metrics/test_sharpness.py::test_no_power_is_lost",),
     ),
     Mistake(
         "sharpness-ratio-upside-down",
@@ -70,7 +72,7 @@ BLUR: tuple[Mistake, ...] = (
         SHARPNESS,
         "return float(sharpness(images).mean()) / reference",
         "return reference / float(sharpness(images).mean())",
-        ("tests/test_blur.py::test_relative_to_real_pictures",),
+        ("tests/vaebook/experiments/test_blur.py::test_relative_to_real_pictures",),
     ),
     Mistake(
         "conflict-divided-by-the-twins-loss",
@@ -78,6 +80,6 @@ BLUR: tuple[Mistake, ...] = (
         "vaebook/experiments/claims/c7_conflict.py",
         '"reconstructions": by_kl / lost,',
         '"reconstructions": by_kl / (1 - rebuilt[TWIN]),',
-        ("tests/test_claims.py::test_blur_by_conflict",),
+        ("tests/vaebook/experiments/test_claims.py::test_blur_by_conflict",),
     ),
 )

@@ -25,7 +25,7 @@ KL = (
         DIVERGENCES,
         "return 0.5 * (mu**2 + torch.expm1(log_var) - log_var).sum(-1)",
         "return 0.5 * (mu**2 + torch.expm1(log_var) - log_var).mean(-1)",
-        ("tests/test_divergences.py::test_the_closed_form_is_that_of_torch",),
+        ("tests/vaebook/distributions/test_divergences.py::test_the_closed_form_is_that_of_torch",),
     ),
     Mistake(
         "kl-summed-over-the-batch",
@@ -33,7 +33,7 @@ KL = (
         DIVERGENCES,
         "return 0.5 * (mu**2 + torch.expm1(log_var) - log_var).sum(-1)",
         "return 0.5 * (mu**2 + torch.expm1(log_var) - log_var).sum()",
-        ("tests/test_divergences.py::test_the_closed_form_in_numpy",),
+        ("tests/vaebook/distributions/test_divergences.py::test_the_closed_form_in_numpy",),
     ),
     Mistake(
         "kl-without-half",
@@ -41,7 +41,9 @@ KL = (
         DIVERGENCES,
         "return 0.5 * (mu**2 + torch.expm1(log_var) - log_var).sum(-1)",
         "return (mu**2 + torch.expm1(log_var) - log_var).sum(-1)",
-        ("tests/test_divergences.py::test_gradients_are_those_derived_in_the_book",),
+        (
+            "tests/vaebook/distributions/test_divergences.py::test_gradients_are_those_derived_in_the_book",
+        ),
     ),
     Mistake(
         "kl-sign-of-log-var",
@@ -49,7 +51,9 @@ KL = (
         DIVERGENCES,
         "return 0.5 * (mu**2 + torch.expm1(log_var) - log_var).sum(-1)",
         "return 0.5 * (mu**2 + torch.expm1(log_var) + log_var).sum(-1)",
-        ("tests/test_divergences.py::test_it_is_never_negative_and_adds_up_over_dimensions",),
+        (
+            "tests/vaebook/distributions/test_divergences.py::test_it_is_never_negative_and_adds_up_over_dimensions",
+        ),
     ),
     Mistake(
         "kl-without-minus-one",
@@ -58,7 +62,7 @@ KL = (
         "return 0.5 * (mu**2 + torch.expm1(log_var) - log_var).sum(-1)",
         "return 0.5 * (mu**2 + torch.exp(log_var) - log_var).sum(-1)",
         (
-            "tests/test_divergences.py::test_it_vanishes_at_the_prior_only_and_its_gradient_there_too",
+            "tests/vaebook/distributions/test_divergences.py::test_it_vanishes_at_the_prior_only_and_its_gradient_there_too",
         ),
     ),
     Mistake(
@@ -67,7 +71,7 @@ KL = (
         DIVERGENCES,
         "return 0.5 * (mu**2 + torch.expm1(log_var) - log_var).sum(-1)",
         "return 0.5 * (mu**2 + torch.expm1(0.5 * log_var) - log_var).sum(-1)",
-        ("tests/test_divergences.py::test_the_closed_form_is_the_integral",),
+        ("tests/vaebook/distributions/test_divergences.py::test_the_closed_form_is_the_integral",),
     ),
     Mistake(
         "kl-in-the-other-direction",
@@ -75,7 +79,9 @@ KL = (
         DIVERGENCES,
         "return gaussian_kl_diagonal(q.mu, q.log_var, p.mu, p.log_var)",
         "return gaussian_kl_diagonal(p.mu, p.log_var, q.mu, q.log_var)",
-        ("tests/test_divergences.py::test_torchs_kl_divergence_knows_our_gaussians",),
+        (
+            "tests/vaebook/distributions/test_divergences.py::test_torchs_kl_divergence_knows_our_gaussians",
+        ),
     ),
     Mistake(
         "kl-variance-for-scale",
@@ -83,7 +89,7 @@ KL = (
         DIVERGENCES,
         "return gaussian_kl_full(q.loc, q.scale_tril, p.mu, torch.diag_embed(p.std))",
         "return gaussian_kl_full(q.loc, q.scale_tril, p.mu, torch.diag_embed(p.variance))",
-        ("tests/test_vae.py::test_the_rate_is_measured_against_the_prior_given",),
+        ("tests/vaebook/models/test_vae.py::test_the_rate_is_measured_against_the_prior_given",),
     ),
     Mistake(
         "kl-to-the-wrong-prior",
@@ -91,7 +97,7 @@ KL = (
         VAE,
         "if self.has_standard_prior and isinstance(posterior, DiagonalGaussian):",
         "if isinstance(posterior, DiagonalGaussian):",
-        ("tests/test_vae.py::test_the_rate_is_measured_against_the_prior_given",),
+        ("tests/vaebook/models/test_vae.py::test_the_rate_is_measured_against_the_prior_given",),
     ),
     Mistake(
         "monte-carlo-kl-under-p",
@@ -99,7 +105,9 @@ KL = (
         DIVERGENCES,
         "z = q.rsample((num_samples,)) if q.has_rsample else q.sample((num_samples,))",
         "z = p.sample((num_samples, *q.batch_shape))",
-        ("tests/test_divergences.py::test_monte_carlo_finds_the_closed_form",),
+        (
+            "tests/vaebook/distributions/test_divergences.py::test_monte_carlo_finds_the_closed_form",
+        ),
     ),
 )
 
@@ -110,7 +118,9 @@ SAMPLING = (
         GAUSSIAN,
         "std = torch.exp(0.5 * log_var)\n    return mu + std * noise",
         "std = torch.exp(log_var)\n    return mu + std * noise",
-        ("tests/test_gaussian.py::test_reparameterise_shifts_and_scales_the_noise",),
+        (
+            "tests/vaebook/distributions/test_gaussian.py::test_reparameterise_shifts_and_scales_the_noise",
+        ),
     ),
     Mistake(
         "std-property-is-the-variance",
@@ -118,7 +128,7 @@ SAMPLING = (
         GAUSSIAN,
         "return torch.exp(0.5 * self.log_var)",
         "return torch.exp(self.log_var)",
-        ("tests/test_gaussian.py::test_it_is_the_gaussian_of_torch",),
+        ("tests/vaebook/distributions/test_gaussian.py::test_it_is_the_gaussian_of_torch",),
     ),
     Mistake(
         "one-noise-for-all-images",
@@ -127,8 +137,8 @@ SAMPLING = (
         "noise = torch.randn_like(mu)",
         "noise = torch.randn_like(mu[(0,) * (mu.ndim - 1)])",
         (
-            "tests/test_gaussian.py::test_every_dimension_and_every_example_has_noise_of_its_own",
-            "tests/test_vae.py::test_each_image_and_each_sample_has_noise_of_its_own",
+            "tests/vaebook/distributions/test_gaussian.py::test_every_dimension_and_every_example_has_noise_of_its_own",
+            "tests/vaebook/models/test_vae.py::test_each_image_and_each_sample_has_noise_of_its_own",
         ),
     ),
     Mistake(
@@ -137,7 +147,9 @@ SAMPLING = (
         GAUSSIAN,
         "noise = torch.randn_like(mu)",
         "noise = torch.randn_like(mu[..., :1])",
-        ("tests/test_gaussian.py::test_every_dimension_and_every_example_has_noise_of_its_own",),
+        (
+            "tests/vaebook/distributions/test_gaussian.py::test_every_dimension_and_every_example_has_noise_of_its_own",
+        ),
     ),
     Mistake(
         "uniform-noise",
@@ -145,7 +157,7 @@ SAMPLING = (
         GAUSSIAN,
         "noise = torch.randn_like(mu)",
         "noise = torch.rand_like(mu)",
-        ("tests/test_gaussian.py::test_samples_follow_the_density",),
+        ("tests/vaebook/distributions/test_gaussian.py::test_samples_follow_the_density",),
     ),
     Mistake(
         "no-noise-but-sigma",
@@ -153,7 +165,7 @@ SAMPLING = (
         GAUSSIAN,
         "return mu + std * noise",
         "return mu + std + 0 * noise",
-        ("tests/test_gaussian.py::test_samples_follow_the_density",),
+        ("tests/vaebook/distributions/test_gaussian.py::test_samples_follow_the_density",),
     ),
     Mistake(
         "evaluated-at-the-mean",
@@ -161,7 +173,9 @@ SAMPLING = (
         VAE,
         "codes = posterior.rsample((num_samples,))  # [s, n, d]",
         "codes = posterior.mean.unsqueeze(0)",
-        ("tests/test_vae.py::test_the_distortion_is_that_of_samples_not_of_the_mean",),
+        (
+            "tests/vaebook/models/test_vae.py::test_the_distortion_is_that_of_samples_not_of_the_mean",
+        ),
     ),
     Mistake(
         "evaluated-at-the-mean-after-training",
@@ -169,7 +183,7 @@ SAMPLING = (
         VAE,
         "        if self.sample_codes:\n",
         "        if self.sample_codes and self.training:\n",
-        ("tests/test_vae.py::test_training_and_evaluation_mode_are_the_same_model",),
+        ("tests/vaebook/models/test_vae.py::test_training_and_evaluation_mode_are_the_same_model",),
     ),
     Mistake(
         "detached-sample",
@@ -177,7 +191,9 @@ SAMPLING = (
         VAE,
         "codes = posterior.rsample((num_samples,))  # [s, n, d]",
         "codes = posterior.sample((num_samples,))  # [s, n, d]",
-        ("tests/test_vae.py::test_the_distortion_has_a_gradient_by_the_log_variance",),
+        (
+            "tests/vaebook/models/test_vae.py::test_the_distortion_has_a_gradient_by_the_log_variance",
+        ),
     ),
     Mistake(
         "codes-averaged-before-decoding",
@@ -185,7 +201,7 @@ SAMPLING = (
         VAE,
         "distortion = -self.likelihood_of(codes).log_prob(images.to(codes.device)).mean(0)",
         "distortion = -self.likelihood_of(codes.mean(0)).log_prob(images.to(codes.device))",
-        ("tests/test_vae.py::test_more_samples_average_the_log_likelihoods",),
+        ("tests/vaebook/models/test_vae.py::test_more_samples_average_the_log_likelihoods",),
     ),
     Mistake(
         "encode-returns-a-sample",
@@ -193,7 +209,7 @@ SAMPLING = (
         VAE,
         "return self.posterior(images).mean",
         "return self.posterior(images).rsample()",
-        ("tests/test_vae.py::test_encode_decode_reconstruct",),
+        ("tests/vaebook/models/test_vae.py::test_encode_decode_reconstruct",),
     ),
     Mistake(
         "samples-ignore-the-prior",
@@ -201,7 +217,7 @@ SAMPLING = (
         VAE,
         "codes = self._draw(self.prior, num_images, seed)",
         "codes = torch.randn_like(self._draw(self.prior, num_images, seed))",
-        ("tests/test_vae.py::test_samples_are_decoded_codes_of_the_prior",),
+        ("tests/vaebook/models/test_vae.py::test_samples_are_decoded_codes_of_the_prior",),
     ),
 )
 
@@ -212,7 +228,7 @@ LIKELIHOOD = (
         LIKELIHOODS,
         "squared_error = ((value - self._mean) ** 2).sum(IMAGE_DIMS)",
         "squared_error = ((value - self._mean) ** 2).mean(IMAGE_DIMS)",
-        ("tests/test_likelihoods.py::test_one_number_of_nats_per_image",),
+        ("tests/vaebook/distributions/test_likelihoods.py::test_one_number_of_nats_per_image",),
     ),
     Mistake(
         "cross-entropy-mean-over-pixels",
@@ -220,7 +236,9 @@ LIKELIHOOD = (
         LIKELIHOODS,
         "return -cross_entropy.sum(IMAGE_DIMS)",
         "return -cross_entropy.mean(IMAGE_DIMS)",
-        ("tests/test_likelihoods.py::test_bernoulli_is_that_of_torch_and_numpy",),
+        (
+            "tests/vaebook/distributions/test_likelihoods.py::test_bernoulli_is_that_of_torch_and_numpy",
+        ),
     ),
     Mistake(
         "likelihood-summed-over-the-batch",
@@ -228,7 +246,7 @@ LIKELIHOOD = (
         LIKELIHOODS,
         "return -cross_entropy.sum(IMAGE_DIMS)",
         "return -cross_entropy.sum()",
-        ("tests/test_likelihoods.py::test_one_number_of_nats_per_image",),
+        ("tests/vaebook/distributions/test_likelihoods.py::test_one_number_of_nats_per_image",),
     ),
     Mistake(
         "normaliser-dropped",
@@ -236,7 +254,9 @@ LIKELIHOOD = (
         LIKELIHOODS,
         "return -0.5 * squared_error * torch.exp(-2 * self.log_sigma) - log_normaliser",
         "return -0.5 * squared_error * torch.exp(-2 * self.log_sigma)",
-        ("tests/test_likelihoods.py::test_the_gaussian_density_integrates_to_one",),
+        (
+            "tests/vaebook/distributions/test_likelihoods.py::test_the_gaussian_density_integrates_to_one",
+        ),
     ),
     Mistake(
         "log-sigma-counted-once",
@@ -245,7 +265,7 @@ LIKELIHOOD = (
         "log_normaliser = num_pixels * (self.log_sigma + 0.5 * LOG_TWO_PI)",
         "log_normaliser = self.log_sigma + num_pixels * 0.5 * LOG_TWO_PI",
         (
-            "tests/test_likelihoods.py::"
+            "tests/vaebook/distributions/test_likelihoods.py::"
             "test_the_learned_sigma_is_best_at_the_root_mean_squared_error",
         ),
     ),
@@ -255,7 +275,9 @@ LIKELIHOOD = (
         LIKELIHOODS,
         "return -0.5 * squared_error * torch.exp(-2 * self.log_sigma) - log_normaliser",
         "return -0.5 * squared_error * torch.exp(-self.log_sigma) - log_normaliser",
-        ("tests/test_likelihoods.py::test_gaussian_is_that_of_torch_and_scipy",),
+        (
+            "tests/vaebook/distributions/test_likelihoods.py::test_gaussian_is_that_of_torch_and_scipy",
+        ),
     ),
     Mistake(
         "squared-error-without-half",
@@ -264,7 +286,7 @@ LIKELIHOOD = (
         "return -0.5 * squared_error * torch.exp(-2 * self.log_sigma) - log_normaliser",
         "return -squared_error * torch.exp(-2 * self.log_sigma) - log_normaliser",
         (
-            "tests/test_likelihoods.py::"
+            "tests/vaebook/distributions/test_likelihoods.py::"
             "test_the_weight_of_the_squared_error_is_one_over_two_sigma_squared",
         ),
     ),
@@ -274,7 +296,9 @@ LIKELIHOOD = (
         GAUSSIAN,
         "squared = (value - self.mu) ** 2 * torch.exp(-self.log_var)",
         "squared = (value - self.mu) ** 2 * torch.exp(-0.5 * self.log_var)",
-        ("tests/test_gaussian.py::test_log_prob_is_the_sum_of_scipys_densities",),
+        (
+            "tests/vaebook/distributions/test_gaussian.py::test_log_prob_is_the_sum_of_scipys_densities",
+        ),
     ),
     Mistake(
         "cross-entropy-on-grey-pixels",
@@ -282,7 +306,7 @@ LIKELIHOOD = (
         LIKELIHOODS,
         "if not ((images == 0) | (images == 1)).all():",
         "if not ((images >= 0) & (images <= 1)).all():",
-        ("tests/test_likelihoods.py::test_bernoulli_refuses_grey_pixels",),
+        ("tests/vaebook/distributions/test_likelihoods.py::test_bernoulli_refuses_grey_pixels",),
     ),
     Mistake(
         "sigmoid-twice",
@@ -290,7 +314,9 @@ LIKELIHOOD = (
         LIKELIHOODS,
         "base = Bernoulli(logits=output, validate_args=False)",
         "base = Bernoulli(logits=torch.sigmoid(output), validate_args=False)",
-        ("tests/test_likelihoods.py::test_bernoulli_is_that_of_torch_and_numpy",),
+        (
+            "tests/vaebook/distributions/test_likelihoods.py::test_bernoulli_is_that_of_torch_and_numpy",
+        ),
     ),
     Mistake(
         "tails-of-the-logistic-forgotten",
@@ -298,7 +324,9 @@ LIKELIHOOD = (
         LIKELIHOODS,
         "log_mass = torch.where(value < half, -F.softplus(-upper), inside)",
         "log_mass = inside",
-        ("tests/test_likelihoods.py::test_probabilities_of_all_grey_levels_sum_to_one",),
+        (
+            "tests/vaebook/distributions/test_likelihoods.py::test_probabilities_of_all_grey_levels_sum_to_one",
+        ),
     ),
 )
 
@@ -309,7 +337,7 @@ BOUND = (
         VAE,
         "return Elbo(-(distortion + rate), distortion, rate)",
         "return Elbo(-distortion + rate, distortion, rate)",
-        ("tests/test_vae.py::test_the_terms_are_per_image_and_add_up",),
+        ("tests/vaebook/models/test_vae.py::test_the_terms_are_per_image_and_add_up",),
     ),
     Mistake(
         "beta-on-the-distortion",
@@ -317,7 +345,7 @@ BOUND = (
         VAE,
         "return terms.distortion + self.beta * rate",
         "return self.beta * terms.distortion + rate",
-        ("tests/test_vae.py::test_the_terms_are_per_image_and_add_up",),
+        ("tests/vaebook/models/test_vae.py::test_the_terms_are_per_image_and_add_up",),
     ),
     Mistake(
         "rate-weighed-in-the-reported-bound",
@@ -325,7 +353,7 @@ BOUND = (
         VAE,
         "return Elbo(-(distortion + rate), distortion, rate)",
         "return Elbo(-(distortion + self.beta * rate), distortion, rate)",
-        ("tests/test_likelihood_metrics.py::test_the_bound_does_not_know_beta",),
+        ("tests/vaebook/metrics/test_likelihood_metrics.py::test_the_bound_does_not_know_beta",),
     ),
     Mistake(
         "mean-of-log-weights",
@@ -333,7 +361,7 @@ BOUND = (
         LIKELIHOOD_METRICS,
         "return (math.log(num_samples) - torch.logsumexp(log_weights, 0),)",
         "return (-log_weights.mean(0),)",
-        ("tests/test_likelihood_metrics.py::test_it_in_scipy",),
+        ("tests/vaebook/metrics/test_likelihood_metrics.py::test_it_in_scipy",),
     ),
     Mistake(
         "log-k-forgotten",
@@ -341,7 +369,9 @@ BOUND = (
         LIKELIHOOD_METRICS,
         "return (math.log(num_samples) - torch.logsumexp(log_weights, 0),)",
         "return (-torch.logsumexp(log_weights, 0),)",
-        ("tests/test_likelihood_metrics.py::test_it_is_exact_at_the_true_posterior",),
+        (
+            "tests/vaebook/metrics/test_likelihood_metrics.py::test_it_is_exact_at_the_true_posterior",
+        ),
     ),
     Mistake(
         "sign-of-log-q",
@@ -349,7 +379,9 @@ BOUND = (
         LIKELIHOOD_METRICS,
         "log_weights = log_joint - posterior.log_prob(codes)  # [k, n]",
         "log_weights = log_joint + posterior.log_prob(codes)  # [k, n]",
-        ("tests/test_likelihood_metrics.py::test_it_is_exact_at_the_true_posterior",),
+        (
+            "tests/vaebook/metrics/test_likelihood_metrics.py::test_it_is_exact_at_the_true_posterior",
+        ),
     ),
     Mistake(
         "prior-missing-from-the-weight",
@@ -357,7 +389,9 @@ BOUND = (
         LIKELIHOOD_METRICS,
         "log_likelihood(model, codes, batch) + log_prior(model, codes)",
         "log_likelihood(model, codes, batch)",
-        ("tests/test_likelihood_metrics.py::test_it_is_exact_at_the_true_posterior",),
+        (
+            "tests/vaebook/metrics/test_likelihood_metrics.py::test_it_is_exact_at_the_true_posterior",
+        ),
     ),
     Mistake(
         "naive-monte-carlo-without-log-k",
@@ -365,7 +399,7 @@ BOUND = (
         LIKELIHOOD_METRICS,
         "return torch.logsumexp(parts, 0) - math.log(num_samples)",
         "return torch.logsumexp(parts, 0)",
-        ("tests/test_likelihood_metrics.py::test_naive_monte_carlo_in_scipy",),
+        ("tests/vaebook/metrics/test_likelihood_metrics.py::test_naive_monte_carlo_in_scipy",),
     ),
 )
 
@@ -376,7 +410,7 @@ DATA = (
         "vaebook/data/fashion.py",
         "Split(_as_images(train_images[:cut]), _as_labels(train_labels[:cut])),",
         "Split(_as_images(train_images), _as_labels(train_labels)),",
-        ("tests/test_data.py::test_a_folder_of_ones_own",),
+        ("tests/vaebook/data/test_data.py::test_a_folder_of_ones_own",),
     ),
     Mistake(
         "labels-not-shuffled-with-the-images",
@@ -384,7 +418,7 @@ DATA = (
         "vaebook/data/digits.py",
         "Split(images[part].contiguous(), labels[part]) for part in order.split",
         "Split(images[part].contiguous(), labels[: len(part)]) for part in order.split",
-        ("tests/test_data.py::test_digits_are_scikit_learns_with_their_labels",),
+        ("tests/vaebook/data/test_data.py::test_digits_are_scikit_learns_with_their_labels",),
     ),
     Mistake(
         "bytes-not-divided",
@@ -392,7 +426,7 @@ DATA = (
         "vaebook/_checks.py",
         "if not (low >= 0.0 and high <= 1.0):",
         "if not (low >= 0.0 and high <= 255.0):",
-        ("tests/test_checks.py::test_images",),
+        ("tests/vaebook/training/test_checks.py::test_images",),
     ),
 )
 
@@ -404,7 +438,7 @@ MEASURES = (
         "covariance_of_means + torch.diag(mean_of_variances),",
         "covariance_of_means,",
         (
-            "tests/test_latent_metrics.py::"
+            "tests/vaebook/metrics/test_latent_metrics.py::"
             "test_the_aggregate_posterior_has_the_moments_of_its_samples",
         ),
     ),
@@ -414,7 +448,7 @@ MEASURES = (
         LATENT_METRICS,
         "mean_of_variances = posterior.variance.mean(0)",
         "mean_of_variances = posterior.std.mean(0) ** 2",
-        ("tests/test_latent_metrics.py::test_the_moments_in_numpy",),
+        ("tests/vaebook/metrics/test_latent_metrics.py::test_the_moments_in_numpy",),
     ),
     Mistake(
         "active-units-by-deviation",
@@ -422,7 +456,9 @@ MEASURES = (
         LATENT_METRICS,
         "return posterior_parameters(model, images).mu.var(0) > threshold",
         "return posterior_parameters(model, images).mu.std(0) > threshold",
-        ("tests/test_latent_metrics.py::test_active_units_are_those_whose_mean_moves",),
+        (
+            "tests/vaebook/metrics/test_latent_metrics.py::test_active_units_are_those_whose_mean_moves",
+        ),
     ),
     Mistake(
         "sharpness-of-signed-differences",
@@ -430,7 +466,7 @@ MEASURES = (
         "vaebook/metrics/sharpness.py",
         "right = (values[..., :, 1:] - values[..., :, :-1]) ** 2",
         "right = values[..., :, 1:] - values[..., :, :-1]",
-        ("tests/test_sharpness.py::test_known_images",),
+        ("tests/vaebook/metrics/test_sharpness.py::test_known_images",),
     ),
     Mistake(
         "sharpness-of-the-mean-image",
@@ -438,7 +474,7 @@ MEASURES = (
         "vaebook/metrics/sharpness.py",
         "    return gradient_energy(images)",
         "    return gradient_energy(images.mean(0, keepdim=True))",
-        ("tests/test_sharpness.py::test_it_in_numpy_with_colours",),
+        ("tests/vaebook/metrics/test_sharpness.py::test_it_in_numpy_with_colours",),
     ),
 )
 
@@ -449,8 +485,8 @@ HARMLESS = Mistake(
     "return mu + std * noise",
     "return std * noise + mu",
     (
-        "tests/test_gaussian.py::test_reparameterise_shifts_and_scales_the_noise",
-        "tests/test_gaussian.py::test_samples_follow_the_density",
+        "tests/vaebook/distributions/test_gaussian.py::test_reparameterise_shifts_and_scales_the_noise",
+        "tests/vaebook/distributions/test_gaussian.py::test_samples_follow_the_density",
     ),
 )
 

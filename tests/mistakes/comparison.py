@@ -16,7 +16,9 @@ FRECHETS = (
         FRECHET,
         "- 2 * overlap",
         "- overlap",
-        ("tests/test_frechet.py::test_zero_for_the_same_set_even_where_it_is_singular",),
+        (
+            "tests/vaebook/metrics/test_frechet.py::test_zero_for_the_same_set_even_where_it_is_singular",
+        ),
     ),
     Mistake(
         "frechet-with-the-trace-of-the-product",
@@ -24,7 +26,7 @@ FRECHETS = (
         FRECHET,
         "torch.linalg.svdvals(_root(covariance) @ _root(other_covariance)).sum()",
         "(_root(covariance) @ _root(other_covariance)).trace()",
-        ("tests/test_frechet.py::test_agrees_with_scipys_matrix_root",),
+        ("tests/vaebook/metrics/test_frechet.py::test_agrees_with_scipys_matrix_root",),
     ),
     Mistake(
         "frechet-with-standard-deviations",
@@ -32,7 +34,7 @@ FRECHETS = (
         FRECHET,
         "*_moments(real), *_moments(generated)",
         "real.mean(0), real.var(0).diag(), generated.mean(0), generated.var(0).diag()",
-        ("tests/test_frechet.py::test_sets_are_reduced_to_mean_and_covariance",),
+        ("tests/vaebook/metrics/test_frechet.py::test_sets_are_reduced_to_mean_and_covariance",),
     ),
     Mistake(
         "frechet-not-squared",
@@ -40,7 +42,9 @@ FRECHETS = (
         FRECHET,
         "means = (mean - other_mean).square().sum()",
         "means = (mean - other_mean).norm()",
-        ("tests/test_frechet.py::test_grows_with_the_square_of_a_shift_and_sees_variance",),
+        (
+            "tests/vaebook/metrics/test_frechet.py::test_grows_with_the_square_of_a_shift_and_sees_variance",
+        ),
     ),
     Mistake(
         "frechet-bias-of-one-set",
@@ -48,7 +52,9 @@ FRECHETS = (
         FRECHET,
         "return float((1 / num_real + 1 / num_generated) * bracket)",
         "return float(bracket / num_generated)",
-        ("tests/test_frechet.py::test_bias_is_what_two_samples_of_one_gaussian_show",),
+        (
+            "tests/vaebook/metrics/test_frechet.py::test_bias_is_what_two_samples_of_one_gaussian_show",
+        ),
     ),
 )
 
@@ -62,8 +68,8 @@ NEIGHBOURS = (
         "precision=float(_inside(real, generated, num_neighbours).float().mean()),\n"
         "        recall=float(_inside(generated, real, num_neighbours).float().mean()),",
         (
-            "tests/test_precision_recall.py::test_separates_quality_from_variety",
-            "tests/test_precision_recall.py::test_agrees_with_a_second_implementation",
+            "tests/vaebook/metrics/test_precision_recall.py::test_separates_quality_from_variety",
+            "tests/vaebook/metrics/test_precision_recall.py::test_agrees_with_a_second_implementation",
         ),
     ),
     Mistake(
@@ -72,7 +78,9 @@ NEIGHBOURS = (
         MANIFOLD,
         "among.kthvalue(num_neighbours + 1, dim=1)",
         "among.kthvalue(num_neighbours, dim=1)",
-        ("tests/test_precision_recall.py::test_agrees_with_a_second_implementation",),
+        (
+            "tests/vaebook/metrics/test_precision_recall.py::test_agrees_with_a_second_implementation",
+        ),
     ),
     Mistake(
         "novelty-against-held-out-pictures",
@@ -80,7 +88,7 @@ NEIGHBOURS = (
         MEASURES,
         "new = novelty(samples, reference.data.train.images, reference.held_out_distance)",
         "new = novelty(samples, reference.data.test.images, reference.held_out_distance)",
-        ("tests/test_comparison.py::test_every_contestant_makes_rows",),
+        ("tests/vaebook/experiments/test_comparison.py::test_every_contestant_makes_rows",),
     ),
     Mistake(
         "novelty-of-the-fast-distance",
@@ -92,7 +100,7 @@ NEIGHBOURS = (
         "        square = part.square().sum(1, keepdim=True) + targets.square().sum(1)\n"
         "        square = (square - 2 * part @ targets.T).clamp(min=1e-7)\n"
         "        parts.append((square.amin(1) / part.shape[1]).sqrt())\n",
-        ("tests/test_novelty.py::test_a_copy_is_at_zero",),
+        ("tests/vaebook/metrics/test_novelty.py::test_a_copy_is_at_zero",),
     ),
 )
 
@@ -104,8 +112,8 @@ FAIRNESS = (
         "found: Tensor = self.body(images - self.background)\n        return found",
         "found: Tensor = self.head(self.body(images - self.background))\n        return found",
         (
-            "tests/test_feature_network.py::test_features_are_what_the_answers_are_a_linear_map_of",
-            "tests/test_feature_network.py::test_factors_are_scaled_to_their_ranges",
+            "tests/vaebook/models/test_feature_network.py::test_features_are_what_the_answers_are_a_linear_map_of",
+            "tests/vaebook/models/test_feature_network.py::test_factors_are_scaled_to_their_ranges",
         ),
     ),
     Mistake(
@@ -114,7 +122,9 @@ FAIRNESS = (
         DATA,
         "train = Split(images[~held_back], labels[~held_back])",
         "train = Split(images, labels)",
-        ("tests/test_comparison.py::test_fresh_clothes_are_taken_out_of_the_training_set",),
+        (
+            "tests/vaebook/experiments/test_comparison.py::test_fresh_clothes_are_taken_out_of_the_training_set",
+        ),
     ),
     Mistake(
         "looked-at-after-all-epochs",
@@ -122,7 +132,7 @@ FAIRNESS = (
         "vaebook/experiments/ch12_vae_versus_gan/comparison.py",
         "if step.epoch + 1 == self.num_epochs and",
         "if step.epoch + 1 == step.num_epochs and",
-        ("tests/test_comparison.py::test_equal_steps_are_the_gans",),
+        ("tests/vaebook/experiments/test_comparison.py::test_equal_steps_are_the_gans",),
     ),
 )
 

@@ -5,7 +5,7 @@ from tests.mistakes.planting import Mistake
 FLOW = "vaebook/distributions/continuous_flow.py"
 MATCHING = "vaebook/distributions/flow_matching.py"
 VELOCITY = "vaebook/distributions/velocity.py"
-TESTS = "tests/test_flow_matching.py::"
+TESTS = "tests/vaebook/distributions/test_flow_matching.py::"
 
 LATENT_FLOW: tuple[Mistake, ...] = (
     Mistake(

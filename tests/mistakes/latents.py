@@ -15,7 +15,9 @@ LATENTS: tuple[Mistake, ...] = (
         AGGREGATE,
         "joint.append(torch.logsumexp(log_each.sum(-1), 1))",
         "joint.append(log_each.sum(-1).mean(1) + math.log(num_pictures))",
-        ("tests/test_aggregate.py::test_the_aggregate_is_the_mixture_of_torch_in_every_block",),
+        (
+            "tests/vaebook/metrics/test_aggregate.py::test_the_aggregate_is_the_mixture_of_torch_in_every_block",
+        ),
     ),
     Mistake(
         "aggregate-logsumexp-per-dimension",
@@ -23,7 +25,9 @@ LATENTS: tuple[Mistake, ...] = (
         AGGREGATE,
         "joint.append(torch.logsumexp(log_each.sum(-1), 1))",
         "joint.append(torch.logsumexp(log_each, 1).sum(-1))",
-        ("tests/test_aggregate.py::test_the_aggregate_is_the_mixture_of_torch_in_every_block",),
+        (
+            "tests/vaebook/metrics/test_aggregate.py::test_the_aggregate_is_the_mixture_of_torch_in_every_block",
+        ),
     ),
     Mistake(
         "aggregate-without-log-n",
@@ -31,7 +35,9 @@ LATENTS: tuple[Mistake, ...] = (
         AGGREGATE,
         "return torch.cat(joint) - math.log(num_pictures), ",
         "return torch.cat(joint), ",
-        ("tests/test_aggregate.py::test_two_far_pictures_are_told_apart_by_one_bit",),
+        (
+            "tests/vaebook/metrics/test_aggregate.py::test_two_far_pictures_are_told_apart_by_one_bit",
+        ),
     ),
     Mistake(
         "aggregate-log-var-without-its-inverse",
@@ -39,7 +45,9 @@ LATENTS: tuple[Mistake, ...] = (
         AGGREGATE,
         "inverse = torch.exp(-posterior.log_var)",
         "inverse = torch.exp(posterior.log_var)",
-        ("tests/test_aggregate.py::test_the_aggregate_is_the_mixture_of_torch_in_every_block",),
+        (
+            "tests/vaebook/metrics/test_aggregate.py::test_the_aggregate_is_the_mixture_of_torch_in_every_block",
+        ),
     ),
     Mistake(
         "information-with-its-sign-flipped",
@@ -47,7 +55,9 @@ LATENTS: tuple[Mistake, ...] = (
         AGGREGATE,
         "log_ratio = (own.log_prob(codes) - log_q).double()",
         "log_ratio = (log_q - own.log_prob(codes)).double()",
-        ("tests/test_aggregate.py::test_two_far_pictures_are_told_apart_by_one_bit",),
+        (
+            "tests/vaebook/metrics/test_aggregate.py::test_two_far_pictures_are_told_apart_by_one_bit",
+        ),
     ),
     Mistake(
         "information-from-a-minibatch",
@@ -55,7 +65,7 @@ LATENTS: tuple[Mistake, ...] = (
         AGGREGATE,
         "log_q, log_q_each = _log_mixture(posterior, codes, each=True)",
         "log_q, log_q_each = _log_mixture(own, codes, each=True)",
-        ("tests/test_aggregate.py::test_it_is_at_most_log_n_and_gets_there",),
+        ("tests/vaebook/metrics/test_aggregate.py::test_it_is_at_most_log_n_and_gets_there",),
     ),
     Mistake(
         "warm-up-by-epoch",
@@ -63,7 +73,9 @@ LATENTS: tuple[Mistake, ...] = (
         WARM_UP,
         "self.share(step.step, step.steps_per_epoch)",
         "self.share(step.epoch * step.steps_per_epoch, step.steps_per_epoch)",
-        ("tests/test_warm_up.py::test_it_rises_by_the_step_and_ends_at_the_models_own_weight",),
+        (
+            "tests/vaebook/training/test_warm_up.py::test_it_rises_by_the_step_and_ends_at_the_models_own_weight",
+        ),
     ),
     Mistake(
         "warm-up-that-never-ends",
@@ -71,7 +83,7 @@ LATENTS: tuple[Mistake, ...] = (
         WARM_UP,
         "return min(1.0, step % cycle / rise)",
         "return min(1.0, step % cycle / rise) / 2",
-        ("tests/test_warm_up.py::test_cycles_rise_hold_and_rise_again",),
+        ("tests/vaebook/training/test_warm_up.py::test_cycles_rise_hold_and_rise_again",),
     ),
     Mistake(
         "warm-up-left-half-way",
@@ -79,7 +91,9 @@ LATENTS: tuple[Mistake, ...] = (
         WARM_UP,
         "if self._end is not None:",
         "if step.error is None and self._end is not None:",
-        ("tests/test_warm_up.py::test_the_weight_is_given_back_however_the_run_ends",),
+        (
+            "tests/vaebook/training/test_warm_up.py::test_the_weight_is_given_back_however_the_run_ends",
+        ),
     ),
     Mistake(
         "free-bits-of-each-image",
@@ -87,7 +101,7 @@ LATENTS: tuple[Mistake, ...] = (
         VAE,
         "below = each.mean(0) < self.free_bits",
         "below = each < self.free_bits",
-        ("tests/test_free_bits.py::test_the_batch_mean_is_the_sum_of_maxima",),
+        ("tests/vaebook/models/test_free_bits.py::test_the_batch_mean_is_the_sum_of_maxima",),
     ),
     Mistake(
         "free-bits-of-the-total",
@@ -95,7 +109,7 @@ LATENTS: tuple[Mistake, ...] = (
         VAE,
         "below = each.mean(0) < self.free_bits",
         "below = each.sum(1, keepdim=True).mean(0) < self.free_bits",
-        ("tests/test_free_bits.py::test_the_batch_mean_is_the_sum_of_maxima",),
+        ("tests/vaebook/models/test_free_bits.py::test_the_batch_mean_is_the_sum_of_maxima",),
     ),
     Mistake(
         "active-by-log-var",
@@ -103,7 +117,9 @@ LATENTS: tuple[Mistake, ...] = (
         "vaebook/metrics/latent.py",
         "return posterior_parameters(model, images).mu.var(0) > threshold",
         "return posterior_parameters(model, images).log_var.var(0) > threshold",
-        ("tests/test_latent_metrics.py::test_active_units_are_those_whose_mean_moves",),
+        (
+            "tests/vaebook/metrics/test_latent_metrics.py::test_active_units_are_those_whose_mean_moves",
+        ),
     ),
     Mistake(
         "mask-that-misses-the-pixel-before",
@@ -111,7 +127,9 @@ LATENTS: tuple[Mistake, ...] = (
         "vaebook/distributions/made.py",
         "(before <= after[:, None])",
         "(before < after[:, None])",
-        ("tests/test_autoregressive.py::test_a_pixel_sees_those_before_it_and_no_other",),
+        (
+            "tests/vaebook/distributions/test_autoregressive.py::test_a_pixel_sees_those_before_it_and_no_other",
+        ),
     ),
     Mistake(
         "autoregressive-sample-in-one-pass",
@@ -119,7 +137,9 @@ LATENTS: tuple[Mistake, ...] = (
         AUTOREGRESSIVE,
         "flat[..., pixel] = self._given(images).sample().flatten(-3)[..., pixel]",
         "flat[..., pixel] = self._given(images * 0).sample().flatten(-3)[..., pixel]",
-        ("tests/test_autoregressive.py::test_samples_come_with_their_probabilities",),
+        (
+            "tests/vaebook/distributions/test_autoregressive.py::test_samples_come_with_their_probabilities",
+        ),
     ),
     Mistake(
         "permutation-p-value-of-zero",
@@ -128,7 +148,7 @@ LATENTS: tuple[Mistake, ...] = (
         "(1 + as_large) / (1 + num_permutations)",
         "as_large / num_permutations",
         (
-            "tests/test_two_sample.py::test_a_p_value_is_never_zero_and_the_same_seed_gives_it_again",
+            "tests/vaebook/metrics/test_two_sample.py::test_a_p_value_is_never_zero_and_the_same_seed_gives_it_again",
         ),
     ),
     Mistake(
@@ -137,7 +157,9 @@ LATENTS: tuple[Mistake, ...] = (
         TWO_SAMPLE,
         "binom.sf(right - 1, total, 0.5)",
         "binom.sf(right, total, 0.5)",
-        ("tests/test_two_sample.py::test_the_p_value_of_the_classifier_is_a_sum_of_coins",),
+        (
+            "tests/vaebook/metrics/test_two_sample.py::test_the_p_value_of_the_classifier_is_a_sum_of_coins",
+        ),
     ),
     Mistake(
         "classifier-judged-on-its-training-half",
@@ -145,6 +167,6 @@ LATENTS: tuple[Mistake, ...] = (
         TWO_SAMPLE,
         "predict_proba(part[half:] / scale)",
         "predict_proba(part[:half] / scale)",
-        ("tests/test_two_sample.py::test_what_is_learned_by_heart_does_not_count",),
+        ("tests/vaebook/metrics/test_two_sample.py::test_what_is_learned_by_heart_does_not_count",),
     ),
 )

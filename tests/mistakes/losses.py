@@ -12,7 +12,9 @@ LOSSES: tuple[Mistake, ...] = (
         CONVENTIONS,
         "pixel_weight /= math.prod(image_shape)",
         "pixel_weight /= math.prod(image_shape[1:])",
-        ("tests/test_loss_conventions.py::test_the_numbers_that_people_ask_about",),
+        (
+            "tests/vaebook/distributions/test_loss_conventions.py::test_the_numbers_that_people_ask_about",
+        ),
     ),
     Mistake(
         "sigma-squared-for-two-sigma-squared",
@@ -20,7 +22,9 @@ LOSSES: tuple[Mistake, ...] = (
         CONVENTIONS,
         "else ratio / 2)",
         "else ratio)",
-        ("tests/test_loss_conventions.py::test_the_loss_as_written_is_that_of_its_translation",),
+        (
+            "tests/vaebook/distributions/test_loss_conventions.py::test_the_loss_as_written_is_that_of_its_translation",
+        ),
     ),
     Mistake(
         "half-the-wrong-way-round",
@@ -28,7 +32,9 @@ LOSSES: tuple[Mistake, ...] = (
         CONVENTIONS,
         "pixel_weight /= 2",
         "pixel_weight *= 2",
-        ("tests/test_loss_conventions.py::test_the_numbers_that_people_ask_about",),
+        (
+            "tests/vaebook/distributions/test_loss_conventions.py::test_the_numbers_that_people_ask_about",
+        ),
     ),
     Mistake(
         "mean-over-latents-ignored",
@@ -36,7 +42,9 @@ LOSSES: tuple[Mistake, ...] = (
         CONVENTIONS,
         "kl_weight /= latent_dim",
         "kl_weight /= 1",
-        ("tests/test_loss_conventions.py::test_the_loss_as_written_is_that_of_its_translation",),
+        (
+            "tests/vaebook/distributions/test_loss_conventions.py::test_the_loss_as_written_is_that_of_its_translation",
+        ),
     ),
     Mistake(
         "n-over-batch-for-batch-over-n",
@@ -44,7 +52,9 @@ LOSSES: tuple[Mistake, ...] = (
         CONVENTIONS,
         '"batch/N": batch_size / num_images',
         '"batch/N": num_images / batch_size',
-        ("tests/test_loss_conventions.py::test_the_written_loss_in_plain_functions",),
+        (
+            "tests/vaebook/distributions/test_loss_conventions.py::test_the_written_loss_in_plain_functions",
+        ),
     ),
     Mistake(
         "beta-without-sigma",
@@ -52,7 +62,9 @@ LOSSES: tuple[Mistake, ...] = (
         CONVENTIONS,
         "else ratio / (2 * sigma**2)",
         "else ratio / 2",
-        ("tests/test_loss_conventions.py::test_sigma_and_beta_are_known_jointly_only",),
+        (
+            "tests/vaebook/distributions/test_loss_conventions.py::test_sigma_and_beta_are_known_jointly_only",
+        ),
     ),
     Mistake(
         "sigma-set-to-the-mse",
@@ -60,7 +72,9 @@ LOSSES: tuple[Mistake, ...] = (
         GREY,
         "return (squares.mean(0) if per_pixel else squares.mean()).sqrt()",
         "return squares.mean(0) if per_pixel else squares.mean()",
-        ("tests/test_grey_pixels.py::test_the_best_sigma_is_the_minimum_of_the_distortion",),
+        (
+            "tests/vaebook/distributions/test_grey_pixels.py::test_the_best_sigma_is_the_minimum_of_the_distortion",
+        ),
     ),
     Mistake(
         "sigma-of-the-summed-error",
@@ -68,7 +82,9 @@ LOSSES: tuple[Mistake, ...] = (
         GREY,
         "else squares.mean()).sqrt()",
         "else squares.sum((1, 2, 3)).mean()).sqrt()",
-        ("tests/test_grey_pixels.py::test_the_best_sigma_is_the_minimum_of_the_distortion",),
+        (
+            "tests/vaebook/distributions/test_grey_pixels.py::test_the_best_sigma_is_the_minimum_of_the_distortion",
+        ),
     ),
     Mistake(
         "continuous-bernoulli-without-its-constant",
@@ -76,7 +92,7 @@ LOSSES: tuple[Mistake, ...] = (
         GREY,
         "base = ContinuousBernoulli(logits=output)",
         "base = torch.distributions.Bernoulli(logits=output, validate_args=False)",
-        ("tests/test_grey_pixels.py::test_the_constant_makes_it_a_density",),
+        ("tests/vaebook/distributions/test_grey_pixels.py::test_the_constant_makes_it_a_density",),
     ),
     Mistake(
         "predicted-sigma-without-a-floor",
@@ -84,7 +100,7 @@ LOSSES: tuple[Mistake, ...] = (
         GREY,
         "sigma.clamp(min=self.floor)",
         "sigma",
-        ("tests/test_grey_pixels.py::test_no_sigma_falls_below_the_floor",),
+        ("tests/vaebook/distributions/test_grey_pixels.py::test_no_sigma_falls_below_the_floor",),
     ),
     Mistake(
         "predicted-log-variance-for-log-sigma",
@@ -92,7 +108,9 @@ LOSSES: tuple[Mistake, ...] = (
         GREY,
         "sigma = self.initial_sigma * torch.exp(spread)",
         "sigma = self.initial_sigma * torch.exp(0.5 * spread)",
-        ("tests/test_grey_pixels.py::test_a_predicted_sigma_is_used_at_its_pixel",),
+        (
+            "tests/vaebook/distributions/test_grey_pixels.py::test_a_predicted_sigma_is_used_at_its_pixel",
+        ),
     ),
     Mistake(
         "mass-beyond-white-is-lost",
@@ -100,7 +118,9 @@ LOSSES: tuple[Mistake, ...] = (
         GREY,
         "upper = torch.where(value > 1 - half, torch.inf, value + half)",
         "upper = value + half",
-        ("tests/test_grey_pixels.py::test_the_levels_of_a_pixel_add_up_to_one",),
+        (
+            "tests/vaebook/distributions/test_grey_pixels.py::test_the_levels_of_a_pixel_add_up_to_one",
+        ),
     ),
     Mistake(
         "code-length-averaged-over-pixels",
@@ -108,7 +128,7 @@ LOSSES: tuple[Mistake, ...] = (
         GREY,
         "return log_mass(base, lower, upper, value).sum(IMAGE_DIMS)",
         "return log_mass(base, lower, upper, value).mean(IMAGE_DIMS)",
-        ("tests/test_grey_pixels.py::test_levels_in_scipy",),
+        ("tests/vaebook/distributions/test_grey_pixels.py::test_levels_in_scipy",),
     ),
     Mistake(
         "nats-called-bits",
@@ -116,6 +136,6 @@ LOSSES: tuple[Mistake, ...] = (
         "vaebook/experiments/ch07_scaling/pixel_likelihoods.py",
         "/ (images[0].numel() * math.log(2))",
         "/ images[0].numel()",
-        ("tests/test_loss_experiments.py::test_a_likelihood_gives_its_row",),
+        ("tests/vaebook/experiments/test_loss_experiments.py::test_a_likelihood_gives_its_row",),
     ),
 )

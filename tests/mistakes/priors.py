@@ -28,9 +28,9 @@ MIXTURES = (
         "        each = torch.distributions.Normal(c.mean, c.variance.sqrt()).log_prob(z)\n"
         "        return torch.logsumexp(self.log_weights[:, None] + each, -2).sum(-1)",
         (
-            "tests/test_learned_priors.py::test_a_mixture_is_that_of_torch",
-            "tests/test_learned_priors.py::test_a_code_comes_from_one_component_with_all_its_numbers",
-            "tests/test_learned_priors.py::test_a_vampprior_is_the_mean_of_posteriors",
+            "tests/vaebook/distributions/test_learned_priors.py::test_a_mixture_is_that_of_torch",
+            "tests/vaebook/distributions/test_learned_priors.py::test_a_code_comes_from_one_component_with_all_its_numbers",
+            "tests/vaebook/distributions/test_learned_priors.py::test_a_vampprior_is_the_mean_of_posteriors",
         ),
     ),
     Mistake(
@@ -39,7 +39,7 @@ MIXTURES = (
         MIXTURE,
         "return torch.logsumexp(self._log_joint(value), -1)",
         "return (self.log_weights.exp() * self.components.log_prob(value.unsqueeze(-2))).sum(-1)",
-        ("tests/test_learned_priors.py::test_a_mixture_integrates_to_one",),
+        ("tests/vaebook/distributions/test_learned_priors.py::test_a_mixture_integrates_to_one",),
     ),
     Mistake(
         "exp-log-var-in-the-priors-sampler",
@@ -48,8 +48,8 @@ MIXTURES = (
         "return reparameterise(self.mu.expand(shape), self.log_var.expand(shape))",
         "return self.mu + torch.exp(self.log_var) * torch.randn(shape).to(self.mu)",
         (
-            "tests/test_learned_priors.py::test_the_sampler_of_a_mixture_follows_its_density",
-            "tests/test_learned_priors.py::test_every_sampler_follows_its_density",
+            "tests/vaebook/distributions/test_learned_priors.py::test_the_sampler_of_a_mixture_follows_its_density",
+            "tests/vaebook/distributions/test_learned_priors.py::test_every_sampler_follows_its_density",
         ),
     ),
     Mistake(
@@ -61,8 +61,8 @@ MIXTURES = (
         "        mixture.log_weights = torch.zeros_like(log_weights)\n"
         "        return mixture",
         (
-            "tests/test_learned_priors.py::test_a_vampprior_is_the_mean_of_posteriors",
-            "tests/test_learned_priors.py::test_every_learned_density_integrates_to_one",
+            "tests/vaebook/distributions/test_learned_priors.py::test_a_vampprior_is_the_mean_of_posteriors",
+            "tests/vaebook/distributions/test_learned_priors.py::test_every_learned_density_integrates_to_one",
         ),
     ),
     Mistake(
@@ -72,7 +72,9 @@ MIXTURES = (
         "return torch.logsumexp(self._log_joint(value), -1)",
         "log_density = self.components.log_prob(value.unsqueeze(-2))\n"
         "        return torch.logsumexp(log_density, -1) * self.log_weights.exp().mean()",
-        ("tests/test_learned_priors.py::test_a_vampprior_is_the_mean_of_posteriors",),
+        (
+            "tests/vaebook/distributions/test_learned_priors.py::test_a_vampprior_is_the_mean_of_posteriors",
+        ),
     ),
     Mistake(
         "vampprior-without-gradient",
@@ -80,7 +82,9 @@ MIXTURES = (
         LEARNED,
         "return Mixture(log_weights, encode(self.pseudo_inputs))",
         "return Mixture(log_weights, encode(self.pseudo_inputs.detach()))",
-        ("tests/test_learned_priors.py::test_a_prior_has_no_batch_and_a_gradient",),
+        (
+            "tests/vaebook/distributions/test_learned_priors.py::test_a_prior_has_no_batch_and_a_gradient",
+        ),
     ),
     Mistake(
         "samples-of-the-vampprior-from-the-normal",
@@ -89,8 +93,8 @@ MIXTURES = (
         "codes = self._draw(self.prior, num_images, seed)",
         "codes = torch.randn(num_images, self.latent_dim)",
         (
-            "tests/test_learned_priors.py::test_a_vae_trains_saves_and_samples_its_own_prior",
-            "tests/test_learned_priors.py::test_samples_of_a_trained_model_are_those_of_the_density_in_its_rate",
+            "tests/vaebook/distributions/test_learned_priors.py::test_a_vae_trains_saves_and_samples_its_own_prior",
+            "tests/vaebook/distributions/test_learned_priors.py::test_samples_of_a_trained_model_are_those_of_the_density_in_its_rate",
         ),
     ),
 )
@@ -102,7 +106,9 @@ DENSITIES = (
         IMPORTANCE,
         "log_ratio = log_prior(model, codes) - log_r",
         "log_ratio = log_r - log_prior(model, codes)",
-        ("tests/test_importance.py::test_own_posterior_is_the_importance_weighted_bound",),
+        (
+            "tests/vaebook/metrics/test_importance.py::test_own_posterior_is_the_importance_weighted_bound",
+        ),
     ),
     Mistake(
         "log-determinant-per-dimension",
@@ -111,8 +117,8 @@ DENSITIES = (
         "return self.base.log_prob(u) + log_det",
         "return self.base.log_prob(u) + self.event_shape[0] * log_det",
         (
-            "tests/test_learned_priors.py::test_the_log_determinant_is_that_of_the_jacobian",
-            "tests/test_learned_priors.py::test_a_flow_in_more_dimensions_integrates_to_one",
+            "tests/vaebook/distributions/test_learned_priors.py::test_the_log_determinant_is_that_of_the_jacobian",
+            "tests/vaebook/distributions/test_learned_priors.py::test_a_flow_in_more_dimensions_integrates_to_one",
         ),
     ),
     Mistake(
@@ -121,7 +127,9 @@ DENSITIES = (
         FLOW,
         "return self.base.log_prob(u) + log_det",
         "return self.base.log_prob(u) - log_det",
-        ("tests/test_learned_priors.py::test_every_learned_density_integrates_to_one",),
+        (
+            "tests/vaebook/distributions/test_learned_priors.py::test_every_learned_density_integrates_to_one",
+        ),
     ),
     Mistake(
         "kl-to-the-laplace-negative",
@@ -130,8 +138,8 @@ DENSITIES = (
         "return (torch.log(2 * base.scale) + distance / base.scale).sum(-1) - entropy",
         "return entropy - (torch.log(2 * base.scale) + distance / base.scale).sum(-1)",
         (
-            "tests/test_fixed_priors.py::test_the_kl_to_a_laplace_is_never_negative",
-            "tests/test_fixed_priors.py::test_the_kl_to_a_laplace_is_the_integral",
+            "tests/vaebook/distributions/test_fixed_priors.py::test_the_kl_to_a_laplace_is_never_negative",
+            "tests/vaebook/distributions/test_fixed_priors.py::test_the_kl_to_a_laplace_is_the_integral",
         ),
     ),
     Mistake(
@@ -140,7 +148,9 @@ DENSITIES = (
         FIXED,
         "scale = torch.full((latent_dim,), math.sqrt(0.5))",
         "scale = torch.full((latent_dim,), 1.0)",
-        ("tests/test_fixed_priors.py::test_the_density_is_that_of_scipy_and_integrates_to_one",),
+        (
+            "tests/vaebook/distributions/test_fixed_priors.py::test_the_density_is_that_of_scipy_and_integrates_to_one",
+        ),
     ),
     Mistake(
         "beta-without-the-jacobian",
@@ -149,8 +159,8 @@ DENSITIES = (
         "total = (log_density - width.log()).sum(-1).to(value.dtype)",
         "total = log_density.sum(-1).to(value.dtype)",
         (
-            "tests/test_stretched_beta.py::test_the_density_integrates_to_one",
-            "tests/test_stretched_beta.py::test_the_kl_to_the_uniform_three_ways",
+            "tests/vaebook/distributions/test_stretched_beta.py::test_the_density_integrates_to_one",
+            "tests/vaebook/distributions/test_stretched_beta.py::test_the_kl_to_the_uniform_three_ways",
         ),
     ),
     Mistake(
@@ -159,7 +169,9 @@ DENSITIES = (
         BETA,
         "(entropy + (self.high - self.low).double().log()).sum(-1)",
         "entropy.sum(-1)",
-        ("tests/test_stretched_beta.py::test_density_moments_and_entropy_are_those_of_scipy",),
+        (
+            "tests/vaebook/distributions/test_stretched_beta.py::test_density_moments_and_entropy_are_those_of_scipy",
+        ),
     ),
     Mistake(
         "mean-that-dies-at-the-prior",
@@ -169,7 +181,9 @@ DENSITIES = (
         "    beta = (concentration - tilt).clamp(*LOG_BETA_PARAMETERS).exp()",
         "alpha = 1 + F.relu(concentration) * torch.sigmoid(2 * tilt)\n"
         "    beta = 1 + F.relu(concentration) * torch.sigmoid(-2 * tilt)",
-        ("tests/test_learned_priors.py::test_at_the_prior_the_mean_still_moves_with_the_encoder",),
+        (
+            "tests/vaebook/distributions/test_learned_priors.py::test_at_the_prior_the_mean_still_moves_with_the_encoder",
+        ),
     ),
     Mistake(
         "sphere-one-dimension-off",
@@ -178,8 +192,8 @@ DENSITIES = (
         "return 0.5 * (self.event_shape[0] - 1)",
         "return 0.5 * self.event_shape[0]",
         (
-            "tests/test_spherical.py::test_the_density_integrates_to_one_over_the_sphere",
-            "tests/test_spherical.py::test_entropy_and_kl_are_the_integrals",
+            "tests/vaebook/distributions/test_spherical.py::test_the_density_integrates_to_one_over_the_sphere",
+            "tests/vaebook/distributions/test_spherical.py::test_entropy_and_kl_are_the_integrals",
         ),
     ),
     Mistake(
@@ -188,7 +202,7 @@ DENSITIES = (
         SPHERE,
         "return math.log(2) + 0.5 * dim * math.log(math.pi) - math.lgamma(0.5 * dim)",
         "return 0.5 * dim * math.log(math.pi) - math.lgamma(0.5 * dim + 1)",
-        ("tests/test_spherical.py::test_areas_that_everybody_knows",),
+        ("tests/vaebook/distributions/test_spherical.py::test_areas_that_everybody_knows",),
     ),
     Mistake(
         "kl-on-the-sphere-negative",
@@ -196,7 +210,9 @@ DENSITIES = (
         SPHERE,
         "return log_sphere_area(p.event_shape[0]) - q.entropy()",
         "return q.entropy() - log_sphere_area(p.event_shape[0])",
-        ("tests/test_spherical.py::test_the_kl_is_positive_grows_and_knows_no_direction",),
+        (
+            "tests/vaebook/distributions/test_spherical.py::test_the_kl_is_positive_grows_and_knows_no_direction",
+        ),
     ),
 )
 
@@ -208,8 +224,8 @@ BEYOND_KL = (
         "return (matrix.sum() - matrix.diagonal().sum()) / (size * (size - 1))",
         "return matrix.mean()",
         (
-            "tests/test_discrepancy.py::test_it_is_the_double_loop_over_pairs",
-            "tests/test_discrepancy.py::test_the_unbiased_estimate_is_unbiased",
+            "tests/vaebook/distributions/test_discrepancy.py::test_it_is_the_double_loop_over_pairs",
+            "tests/vaebook/distributions/test_discrepancy.py::test_the_unbiased_estimate_is_unbiased",
         ),
     ),
     Mistake(
@@ -218,7 +234,9 @@ BEYOND_KL = (
         DISCREPANCY,
         "width = 2 * x.shape[1] * scale",
         "width = 2 * scale",
-        ("tests/test_discrepancy.py::test_the_bandwidth_grows_with_the_dimension",),
+        (
+            "tests/vaebook/distributions/test_discrepancy.py::test_the_bandwidth_grows_with_the_dimension",
+        ),
     ),
     Mistake(
         "discrepancy-shared-out",
@@ -226,7 +244,9 @@ BEYOND_KL = (
         WAE,
         "return distortion + self.mmd_weight * self.discrepancy(codes)",
         "return distortion + self.mmd_weight * self.discrepancy(codes) / len(codes)",
-        ("tests/test_wae.py::test_the_loss_is_the_distortion_plus_the_discrepancy_of_the_batch",),
+        (
+            "tests/vaebook/models/test_wae.py::test_the_loss_is_the_distortion_plus_the_discrepancy_of_the_batch",
+        ),
     ),
     Mistake(
         "no-straight-through",
@@ -235,8 +255,8 @@ BEYOND_KL = (
         "straight_through = inputs + (chosen - inputs).detach()",
         "straight_through = chosen",
         (
-            "tests/test_vqvae.py::test_the_gradient_passes_straight_through",
-            "tests/test_vqvae.py::test_the_encoder_learns_from_the_pictures",
+            "tests/vaebook/models/test_vqvae.py::test_the_gradient_passes_straight_through",
+            "tests/vaebook/models/test_vqvae.py::test_the_encoder_learns_from_the_pictures",
         ),
     ),
     Mistake(
@@ -245,7 +265,9 @@ BEYOND_KL = (
         CODEBOOK,
         "if self.training:",
         "if True:",
-        ("tests/test_vqvae.py::test_in_evaluation_the_codebook_rests_and_in_training_it_follows",),
+        (
+            "tests/vaebook/models/test_vqvae.py::test_in_evaluation_the_codebook_rests_and_in_training_it_follows",
+        ),
     ),
     Mistake(
         "mask-that-sees-itself",
@@ -254,10 +276,10 @@ BEYOND_KL = (
         "[-1] < variable[:, None])",
         "[-1] <= variable[:, None])",
         (
-            "tests/test_letters.py::test_a_letter_depends_on_those_before_it_only",
-            "tests/test_letters.py::test_probabilities_of_all_words_sum_to_one",
-            "tests/test_autoregressive.py::test_a_pixel_sees_those_before_it_and_no_other",
-            "tests/test_autoregressive.py::test_the_probabilities_of_all_images_sum_to_one",
+            "tests/vaebook/distributions/test_letters.py::test_a_letter_depends_on_those_before_it_only",
+            "tests/vaebook/distributions/test_letters.py::test_probabilities_of_all_words_sum_to_one",
+            "tests/vaebook/distributions/test_autoregressive.py::test_a_pixel_sees_those_before_it_and_no_other",
+            "tests/vaebook/distributions/test_autoregressive.py::test_the_probabilities_of_all_images_sum_to_one",
         ),
     ),
     Mistake(
@@ -266,7 +288,9 @@ BEYOND_KL = (
         FITTED,
         "return TransformedDistribution(flow(), [to_codes], validate_args=False)",
         "return TransformedDistribution(flow(), [], validate_args=False)",
-        ("tests/test_density_estimation.py::test_a_flow_bends_where_a_gaussian_cannot",),
+        (
+            "tests/vaebook/distributions/test_density_estimation.py::test_a_flow_bends_where_a_gaussian_cannot",
+        ),
     ),
 )
 

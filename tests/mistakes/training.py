@@ -16,7 +16,9 @@ STEPS = (
         BATCHES,
         "rows = torch.randperm(self.num_examples)",
         "rows = torch.arange(self.num_examples)",
-        ("tests/test_fit.py::test_the_order_is_new_each_epoch_and_follows_the_seed",),
+        (
+            "tests/vaebook/training/test_fit.py::test_the_order_is_new_each_epoch_and_follows_the_seed",
+        ),
     ),
     Mistake(
         "last-batch-dropped",
@@ -24,7 +26,9 @@ STEPS = (
         BATCHES,
         "math.floor(whole) if drop_last else math.ceil(whole)",
         "max(1, math.floor(whole))",
-        ("tests/test_fit.py::test_each_image_is_seen_once_per_epoch_the_last_batch_too",),
+        (
+            "tests/vaebook/training/test_fit.py::test_each_image_is_seen_once_per_epoch_the_last_batch_too",
+        ),
     ),
     Mistake(
         "gradients-not-zeroed",
@@ -32,7 +36,7 @@ STEPS = (
         FIT,
         "            parameter.grad = None\n",
         "            pass\n",
-        ("tests/test_fit.py::test_it_is_the_loop_that_everybody_writes",),
+        ("tests/vaebook/training/test_fit.py::test_it_is_the_loop_that_everybody_writes",),
     ),
     Mistake(
         "batches-averaged-evenly",
@@ -41,7 +45,9 @@ STEPS = (
         "            self.totals[player] += mean * num_examples\n"
         "        self.num_examples += num_examples\n",
         "            self.totals[player] += mean\n        self.num_examples += 1\n",
-        ("tests/test_fit.py::test_the_loss_of_an_epoch_is_the_mean_over_images_not_over_batches",),
+        (
+            "tests/vaebook/training/test_fit.py::test_the_loss_of_an_epoch_is_the_mean_over_images_not_over_batches",
+        ),
     ),
     Mistake(
         "validated-on-the-training-images",
@@ -49,7 +55,7 @@ STEPS = (
         FIT,
         "_mean_loss(model, player, watched)",
         "_mean_loss(model, player, batches)",
-        ("tests/test_fit.py::test_validation_images_are_not_trained_on",),
+        ("tests/vaebook/training/test_fit.py::test_validation_images_are_not_trained_on",),
     ),
     Mistake(
         "schedule-moved-twice",
@@ -58,7 +64,9 @@ STEPS = (
         "                scheduler.step()\n        if self.checkpoint_every",
         "                scheduler.step()\n                scheduler.step()\n"
         "        if self.checkpoint_every",
-        ("tests/test_loop.py::test_any_optimizer_and_schedule_is_the_loop_by_hand",),
+        (
+            "tests/vaebook/training/test_loop.py::test_any_optimizer_and_schedule_is_the_loop_by_hand",
+        ),
     ),
     Mistake(
         "plateau-by-the-training-loss",
@@ -66,7 +74,9 @@ STEPS = (
         STATE,
         'scheduler.step(row.get(f"validation_{player.column}", row[player.column]))',
         "scheduler.step(row[player.column])",
-        ("tests/test_loop.py::test_a_plateau_lowers_the_rate_by_the_validation_loss",),
+        (
+            "tests/vaebook/training/test_loop.py::test_a_plateau_lowers_the_rate_by_the_validation_loss",
+        ),
     ),
     Mistake(
         "one-rate-for-all-players",
@@ -74,7 +84,9 @@ STEPS = (
         OPTIMIZERS,
         'group["lr"] *= player.lr_factor',
         'group["lr"] *= 1.0',
-        ("tests/test_loop.py::test_each_player_has_its_own_optimiser_rate_and_schedule",),
+        (
+            "tests/vaebook/training/test_loop.py::test_each_player_has_its_own_optimiser_rate_and_schedule",
+        ),
     ),
     Mistake(
         "rate-fixed-in-the-graph",
@@ -82,7 +94,9 @@ STEPS = (
         "vaebook/training/capture.py",
         'group["lr"] = torch.as_tensor(group["lr"], dtype=torch.float32, device=device)',
         'group["lr"] = float(group["lr"])',
-        ("tests/test_loop.py::test_a_captured_step_would_read_the_rate_that_a_schedule_sets",),
+        (
+            "tests/vaebook/training/test_loop.py::test_a_captured_step_would_read_the_rate_that_a_schedule_sets",
+        ),
     ),
     Mistake(
         "losses-averaged-in-half-precision",
@@ -90,7 +104,9 @@ STEPS = (
         FIT,
         "loss = losses.to(torch.promote_types(losses.dtype, torch.float32)).mean()",
         "loss = losses.mean()",
-        ("tests/test_loop.py::test_a_loss_in_half_precision_is_averaged_in_single",),
+        (
+            "tests/vaebook/training/test_loop.py::test_a_loss_in_half_precision_is_averaged_in_single",
+        ),
     ),
     Mistake(
         "kl-in-half-precision",
@@ -98,7 +114,9 @@ STEPS = (
         "vaebook/models/vae.py",
         "output = self.encoder(images.to(self.device)).to(self.dtype)",
         "output = self.encoder(images.to(self.device))",
-        ("tests/test_latent_variable.py::test_under_bfloat16_only_the_networks_round",),
+        (
+            "tests/vaebook/models/test_latent_variable.py::test_under_bfloat16_only_the_networks_round",
+        ),
     ),
     Mistake(
         "compiled-model-run-eagerly",
@@ -106,7 +124,7 @@ STEPS = (
         "vaebook/training/players.py",
         "    if is_compiled(model):\n",
         "    if False:\n",
-        ("tests/test_loop.py::test_a_compiled_model_is_compiled",),
+        ("tests/vaebook/training/test_loop.py::test_a_compiled_model_is_compiled",),
     ),
     Mistake(
         "loss-looked-at-too-late",
@@ -116,7 +134,7 @@ STEPS = (
         "            return [*means, loss.detach()]\n",
         "",
         (
-            "tests/test_loop.py::"
+            "tests/vaebook/training/test_loop.py::"
             "test_a_loss_that_is_no_number_is_named_with_its_term_and_moves_nothing",
         ),
     ),
@@ -126,7 +144,9 @@ STEPS = (
         BATCHES,
         "            self._checked = self._checked or index == self.length\n",
         "",
-        ("tests/test_batches.py::test_data_are_checked_once_and_not_in_each_step",),
+        (
+            "tests/vaebook/training/test_batches.py::test_data_are_checked_once_and_not_in_each_step",
+        ),
     ),
     Mistake(
         "mask-left-behind",
@@ -134,7 +154,7 @@ STEPS = (
         "vaebook/models/incomplete_vae.py",
         "        values, observed = self._table(values, observed)\n        codes =",
         "        values, observed = self._table(values, None)\n        codes =",
-        ("tests/test_batches.py::test_a_mask_goes_to_the_loss_with_its_rows",),
+        ("tests/vaebook/training/test_batches.py::test_a_mask_goes_to_the_loss_with_its_rows",),
     ),
 )
 
@@ -146,8 +166,8 @@ LIVES = (
         '        """Forget the best epoch of an earlier run."""\n        self._forget()\n',
         '        """Forget the best epoch of an earlier run."""\n',
         (
-            "tests/test_callbacks.py::test_one_keep_best_serves_several_seeds",
-            "tests/test_callbacks.py::test_keep_best_forgets_a_better_run_before",
+            "tests/vaebook/training/test_callbacks.py::test_one_keep_best_serves_several_seeds",
+            "tests/vaebook/training/test_callbacks.py::test_keep_best_forgets_a_better_run_before",
         ),
     ),
     Mistake(
@@ -158,7 +178,7 @@ LIVES = (
         "                for callback in self.callbacks:\n                    new",
         "            with still_training(self.model):\n"
         "                for callback in self.callbacks:\n                    new",
-        ("tests/test_callbacks.py::test_what_a_callback_draws_changes_nothing",),
+        ("tests/vaebook/training/test_callbacks.py::test_what_a_callback_draws_changes_nothing",),
     ),
     Mistake(
         "one-bad-end-for-all",
@@ -167,7 +187,7 @@ LIVES = (
         "                except BaseException as failure:",
         "                except KeyError as failure:",
         (
-            "tests/test_callbacks.py::test_every_callback_that_began_ends_once_whatever_the_others_do",
+            "tests/vaebook/training/test_callbacks.py::test_every_callback_that_began_ends_once_whatever_the_others_do",
         ),
     ),
     Mistake(
@@ -176,7 +196,7 @@ LIVES = (
         RANDOM,
         "            _write(self._outer)\n",
         "            pass\n",
-        ("tests/test_fit.py::test_the_global_generator_is_left_alone",),
+        ("tests/vaebook/training/test_fit.py::test_the_global_generator_is_left_alone",),
     ),
 )
 
@@ -187,7 +207,7 @@ CHECKPOINTS = (
         STATE,
         "            _load_optimizer(optimizer, kept)\n",
         "            pass\n",
-        ("tests/test_resume.py::test_a_run_that_breaks_off_anywhere_goes_on",),
+        ("tests/vaebook/training/test_resume.py::test_a_run_that_breaks_off_anywhere_goes_on",),
     ),
     Mistake(
         "resumed-without-one-players-optimiser",
@@ -195,7 +215,7 @@ CHECKPOINTS = (
         STATE,
         'zip(self.optimizers, state["optimizers"], strict=True)',
         'zip(self.optimizers[:1], state["optimizers"], strict=False)',
-        ("tests/test_resume.py::test_all_that_has_a_state_goes_on",),
+        ("tests/vaebook/training/test_resume.py::test_all_that_has_a_state_goes_on",),
     ),
     Mistake(
         "resumed-with-the-same-noise",
@@ -203,7 +223,7 @@ CHECKPOINTS = (
         STATE,
         '        self.noise.load_state_dict(state["streams"]["noise"])\n',
         "",
-        ("tests/test_resume.py::test_a_run_that_breaks_off_anywhere_goes_on",),
+        ("tests/vaebook/training/test_resume.py::test_a_run_that_breaks_off_anywhere_goes_on",),
     ),
     Mistake(
         "resumed-in-the-first-order",
@@ -211,7 +231,7 @@ CHECKPOINTS = (
         STATE,
         '            self.order.load_state_dict(state["streams"]["order"])\n',
         "            pass\n",
-        ("tests/test_resume.py::test_a_run_that_breaks_off_anywhere_goes_on",),
+        ("tests/vaebook/training/test_resume.py::test_a_run_that_breaks_off_anywhere_goes_on",),
     ),
     Mistake(
         "resumed-at-the-start-of-the-epoch",
@@ -219,7 +239,7 @@ CHECKPOINTS = (
         STATE,
         "self.batches.one_pass(self.order, skip=self._taken)",
         "self.batches.one_pass(self.order)",
-        ("tests/test_resume.py::test_a_run_that_breaks_off_anywhere_goes_on",),
+        ("tests/vaebook/training/test_resume.py::test_a_run_that_breaks_off_anywhere_goes_on",),
     ),
     Mistake(
         "cut-epoch-closed",
@@ -227,7 +247,9 @@ CHECKPOINTS = (
         STATE,
         "whole = self._pass is None or self._epoch_steps == length",
         "whole = True",
-        ("tests/test_resume.py::test_an_epoch_that_was_cut_short_goes_on_in_a_longer_run",),
+        (
+            "tests/vaebook/training/test_resume.py::test_an_epoch_that_was_cut_short_goes_on_in_a_longer_run",
+        ),
     ),
     Mistake(
         "nan-over-the-good-checkpoint",
@@ -235,7 +257,9 @@ CHECKPOINTS = (
         STATE,
         "            self._check_numbers()\n            self.save()\n",
         "            self.save()\n",
-        ("tests/test_resume.py::test_a_gradient_that_is_no_number_is_never_written",),
+        (
+            "tests/vaebook/training/test_resume.py::test_a_gradient_that_is_no_number_is_never_written",
+        ),
     ),
     Mistake(
         "resumed-with-another-model",
@@ -243,7 +267,7 @@ CHECKPOINTS = (
         FIT,
         "description(model) if checkpoint is not None else {}",
         "{}",
-        ("tests/test_resume.py::test_what_differs_is_refused_and_named",),
+        ("tests/vaebook/training/test_resume.py::test_what_differs_is_refused_and_named",),
     ),
     Mistake(
         "resumed-with-other-images",
@@ -251,7 +275,7 @@ CHECKPOINTS = (
         FIT,
         "        fingerprint=checkpoint is not None,\n",
         "        fingerprint=False,\n",
-        ("tests/test_resume.py::test_what_differs_is_refused_and_named",),
+        ("tests/vaebook/training/test_resume.py::test_what_differs_is_refused_and_named",),
     ),
 )
 

@@ -19,7 +19,9 @@ USES: tuple[Mistake, ...] = (
         IMPORTANCE,
         "return torch.logsumexp(groups, 1) - math.log(size)",
         "return groups.mean(1)",
-        ("tests/test_importance.py::test_groups_are_consecutive_and_the_rest_is_left_out",),
+        (
+            "tests/vaebook/metrics/test_importance.py::test_groups_are_consecutive_and_the_rest_is_left_out",
+        ),
     ),
     Mistake(
         "importance-sum-for-mean",
@@ -27,7 +29,7 @@ USES: tuple[Mistake, ...] = (
         IMPORTANCE,
         "return torch.logsumexp(groups, 1) - math.log(size)",
         "return torch.logsumexp(groups, 1)",
-        ("tests/test_laplace.py::test_rows_of_estimates",),
+        ("tests/vaebook/metrics/test_laplace.py::test_rows_of_estimates",),
     ),
     Mistake(
         "interval-without-the-effective-size",
@@ -35,7 +37,9 @@ USES: tuple[Mistake, ...] = (
         IMPORTANCE,
         "half = num_errors * (1 / effective - 1 / len(log_weights)).clamp(min=0).sqrt()",
         "half = num_errors * torch.full_like(effective, len(log_weights)).rsqrt()",
-        ("tests/test_laplace.py::test_the_interval_covers_the_truth_where_weights_are_light",),
+        (
+            "tests/vaebook/metrics/test_laplace.py::test_the_interval_covers_the_truth_where_weights_are_light",
+        ),
     ),
     Mistake(
         "laplace-without-the-prior",
@@ -43,7 +47,9 @@ USES: tuple[Mistake, ...] = (
         LAPLACE,
         "precision = eye + slopes.transpose(1, 2) @ slopes / variance",
         "precision = 1e-4 * eye + slopes.transpose(1, 2) @ slopes / variance",
-        ("tests/test_laplace.py::test_of_a_linear_decoder_it_is_the_true_posterior",),
+        (
+            "tests/vaebook/metrics/test_laplace.py::test_of_a_linear_decoder_it_is_the_true_posterior",
+        ),
     ),
     Mistake(
         "anomaly-score-upside-down",
@@ -51,7 +57,9 @@ USES: tuple[Mistake, ...] = (
         DETECTION,
         "            -log_mean_weight(log_p - log_ratio)[0],",
         "            log_mean_weight(log_p - log_ratio)[0],",
-        ("tests/test_detection.py::test_the_scores_of_a_vae_are_those_of_its_metrics",),
+        (
+            "tests/vaebook/metrics/test_detection.py::test_the_scores_of_a_vae_are_those_of_its_metrics",
+        ),
     ),
     Mistake(
         "auroc-normal-above-anomalous",
@@ -59,7 +67,7 @@ USES: tuple[Mistake, ...] = (
         DETECTION,
         "is_anomaly = torch.cat([torch.zeros(len(normal)), torch.ones(len(anomalous))])",
         "is_anomaly = torch.cat([torch.ones(len(normal)), torch.zeros(len(anomalous))])",
-        ("tests/test_detection.py::test_auroc_counts_pairs",),
+        ("tests/vaebook/metrics/test_detection.py::test_auroc_counts_pairs",),
     ),
     Mistake(
         "auroc-interval-counts-the-lost-pairs",
@@ -67,7 +75,9 @@ USES: tuple[Mistake, ...] = (
         DETECTION,
         "wins = (difference > 0).float() + 0.5 * (difference == 0).float()  # [m, n]",
         "wins = (difference < 0).float()  # [m, n]",
-        ("tests/test_detection.py::test_auroc_of_two_normals_is_that_of_the_formula",),
+        (
+            "tests/vaebook/metrics/test_detection.py::test_auroc_of_two_normals_is_that_of_the_formula",
+        ),
     ),
     Mistake(
         "auroc-interval-without-ties",
@@ -75,7 +85,7 @@ USES: tuple[Mistake, ...] = (
         DETECTION,
         "wins = (difference > 0).float() + 0.5 * (difference == 0).float()  # [m, n]",
         "wins = (difference > 0).float()  # [m, n]",
-        ("tests/test_detection.py::test_the_interval_is_that_of_resampled_scores",),
+        ("tests/vaebook/metrics/test_detection.py::test_the_interval_is_that_of_resampled_scores",),
     ),
     Mistake(
         "threshold-quantile-upside-down",
@@ -83,7 +93,9 @@ USES: tuple[Mistake, ...] = (
         DETECTION,
         "return float(validation.double().quantile(1 - false_alarms))",
         "return float(validation.double().quantile(false_alarms))",
-        ("tests/test_detection.py::test_a_threshold_flags_the_share_that_was_asked_for",),
+        (
+            "tests/vaebook/metrics/test_detection.py::test_a_threshold_flags_the_share_that_was_asked_for",
+        ),
     ),
     Mistake(
         "condition-in-the-encoder-alone",
@@ -92,7 +104,7 @@ USES: tuple[Mistake, ...] = (
         "        if self.decoder_sees:\n            told",
         "        if self.decoder_sees:\n            conditions = torch.zeros_like(conditions)\n"
         "            told",
-        ("tests/test_conditional_vae.py::test_each_side_sees_what_it_is_told",),
+        ("tests/vaebook/models/test_conditional_vae.py::test_each_side_sees_what_it_is_told",),
     ),
     Mistake(
         "conditional-rate-against-the-standard-normal",
@@ -100,7 +112,7 @@ USES: tuple[Mistake, ...] = (
         CONDITIONAL,
         "rate = gaussian_kl_diagonal(posterior.mu, posterior.log_var, prior.mu, prior.log_var)",
         "rate = gaussian_kl(posterior.mu, posterior.log_var)",
-        ("tests/test_conditional_vae.py::test_the_bound_in_other_code",),
+        ("tests/vaebook/models/test_conditional_vae.py::test_the_bound_in_other_code",),
     ),
     Mistake(
         "conditional-samples-from-the-standard-normal",
@@ -108,7 +120,9 @@ USES: tuple[Mistake, ...] = (
         CONDITIONAL,
         'codes = self._draw(prior, num_samples, seed, "num_samples")  # [s, n, d]',
         "codes = torch.randn(num_samples, len(conditions), self.latent_dim).to(conditions)",
-        ("tests/test_conditional_vae.py::test_samples_come_from_the_prior_of_their_condition",),
+        (
+            "tests/vaebook/models/test_conditional_vae.py::test_samples_come_from_the_prior_of_their_condition",
+        ),
     ),
     Mistake(
         "gaps-in-the-likelihood",
@@ -116,7 +130,7 @@ USES: tuple[Mistake, ...] = (
         INCOMPLETE,
         "log_likelihood = (each * observed).sum(-1)",
         "log_likelihood = each.sum(-1)",
-        ("tests/test_incomplete.py::test_only_what_was_observed_counts",),
+        ("tests/vaebook/models/test_incomplete.py::test_only_what_was_observed_counts",),
     ),
     Mistake(
         "gaps-in-the-encoder",
@@ -124,7 +138,7 @@ USES: tuple[Mistake, ...] = (
         INCOMPLETE,
         "filled = torch.where(observed, values, 0.0)",
         "filled = values",
-        ("tests/test_incomplete.py::test_what_hides_in_a_gap_changes_nothing",),
+        ("tests/vaebook/models/test_incomplete.py::test_what_hides_in_a_gap_changes_nothing",),
     ),
     Mistake(
         "imputation-with-equal-weights",
@@ -132,7 +146,9 @@ USES: tuple[Mistake, ...] = (
         INCOMPLETE,
         "weights = torch.softmax(self.log_weights(values, observed, codes), 0)  # [k, n]",
         "weights = torch.full_like(self.log_weights(values, observed, codes), 1 / num_samples)",
-        ("tests/test_incomplete.py::test_imputation_is_the_exact_conditional_of_a_linear_decoder",),
+        (
+            "tests/vaebook/models/test_incomplete.py::test_imputation_is_the_exact_conditional_of_a_linear_decoder",
+        ),
     ),
     Mistake(
         "em-without-the-doubt",
@@ -140,7 +156,7 @@ USES: tuple[Mistake, ...] = (
         GAUSSIAN,
         "covariance = torch.cov(filled.T, correction=0) + doubt.mean(0) + ridge * eye",
         "covariance = torch.cov(filled.T, correction=0) + ridge * eye",
-        ("tests/test_incomplete.py::test_with_gaps_it_finds_the_truth",),
+        ("tests/vaebook/models/test_incomplete.py::test_with_gaps_it_finds_the_truth",),
     ),
     Mistake(
         "imputation-scored-where-nothing-was-missing",
@@ -148,7 +164,7 @@ USES: tuple[Mistake, ...] = (
         IMPUTATION,
         "return float((filled - table)[missing].square().mean().sqrt())",
         "return float((filled - table).square().mean().sqrt())",
-        ("tests/test_incomplete.py::test_errors_are_of_the_missing_entries_alone",),
+        ("tests/vaebook/models/test_incomplete.py::test_errors_are_of_the_missing_entries_alone",),
     ),
     Mistake(
         "inpainting-with-the-answer",
@@ -156,7 +172,9 @@ USES: tuple[Mistake, ...] = (
         INPAINTING,
         "ink = torch.where(visible_pixels(halves), 1 - images, 0.0)",
         "ink = 1 - images",
-        ("tests/test_uses.py::test_the_condition_tells_nothing_of_the_hidden_half",),
+        (
+            "tests/vaebook/experiments/test_uses.py::test_the_condition_tells_nothing_of_the_hidden_half",
+        ),
     ),
     Mistake(
         "worst-plain-method",
@@ -164,6 +182,6 @@ USES: tuple[Mistake, ...] = (
         USES_RULE,
         "best = max(use.plain, key=lambda name: sign * table[name].mean())",
         "best = min(use.plain, key=lambda name: sign * table[name].mean())",
-        ("tests/test_uses.py::test_the_better_one_wins",),
+        ("tests/vaebook/experiments/test_uses.py::test_the_better_one_wins",),
     ),
 )

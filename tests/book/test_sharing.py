@@ -390,7 +390,7 @@ def pins(path: str) -> dict[str, str]:
 
 
 def test_binder_has_the_pins_of_the_package_and_the_package() -> None:
-    from tests.test_package import PROJECT
+    from tests.vaebook.test_package import PROJECT
 
     needed = {re.split(r"[>=<]", entry)[0] for entry in PROJECT["project"]["dependencies"]}
     binder, pinned = pins(".binder/requirements.txt"), pins("requirements.txt")

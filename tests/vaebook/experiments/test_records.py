@@ -18,6 +18,7 @@ import torch
 from scipy import stats
 from torch import nn
 
+from tests.conftest import ROOT
 from vaebook.experiments import (
     EXPERIMENTS,
     Experiment,
@@ -53,7 +54,6 @@ def run(seed, *, slopes=(1.0, 2.0), noise=0.1):
 '''
 
 
-ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "book" / "results"
 
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.distributions import Independent, Laplace
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from tests.test_model_files import LIKELIHOODS, PRIORS
-from tests.test_model_files import MODELS as ALL_MODELS
+from tests.vaebook.models.test_model_files import LIKELIHOODS, PRIORS
+from tests.vaebook.models.test_model_files import MODELS as ALL_MODELS
 from vaebook.distributions import unit_uniform
 from vaebook.models import GAN, MLP, VAE, VAEGAN, VQVAE, Conv, WassersteinAutoencoder
 from vaebook.training import Callback, KeepBest, Step, WarmUp, fit, seeded

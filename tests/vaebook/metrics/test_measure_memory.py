@@ -8,8 +8,8 @@ import torch
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
-from tests.measure_table import all_measures
 from tests.properties import normal, uniform
+from tests.vaebook.metrics.measure_table import all_measures
 from vaebook import metrics
 from vaebook.distributions import DiagonalGaussian
 from vaebook.models import MLP, VAE

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import DataLoader, TensorDataset
 
-from tests.conftest import run
+from tests.conftest import ROOT, run
 from vaebook.models import GAN, MLP, VAE, VAEGAN
 from vaebook.training import fit, seeded
 
@@ -130,7 +130,7 @@ def one_and_two(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
     script = Path(__file__).with_name("lightning_processes.py")
     environment = os.environ | {
         "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "PYTHONPATH": str(ROOT),
     }
     results = []
     for processes in (1, 2):

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 from torch.distributions import MultivariateNormal
 
-from tests.measure_table import (
+from tests.properties import normal, uniform
+from tests.vaebook.metrics.measure_table import (
     SHAPE,
     BatchNormed,
     all_measures,
@@ -20,7 +21,6 @@ from tests.measure_table import (
     small_vae,
     table,
 )
-from tests.properties import normal, uniform
 from vaebook.distributions import DiagonalGaussian, standard_normal
 from vaebook.metrics import (
     draw_aggregate,
