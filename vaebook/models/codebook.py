@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from vaebook._checks import check_count
+from vaebook._checks import check_count, check_share
 from vaebook._configuration import Configured
 
 GRACE = 2.0  # a vector that was moved counts as this many times the least share
@@ -55,13 +55,8 @@ class Codebook(Configured, nn.Module):
         super().__init__()
         check_count("num_vectors", num_vectors, minimum=2)
         check_count("vector_dim", vector_dim)
-        if not 0 <= decay < 1:
-            raise ValueError(f"decay is {decay!r}; expected a number from 0 to below 1.")
-        if not 0 <= least_share < 1:
-            raise ValueError(
-                f"least_share is {least_share!r}; expected a number from 0 to below 1, "
-                "0 to leave idle vectors where they are."
-            )
+        check_share("decay", decay)
+        check_share("least_share", least_share)
         self.decay = decay
         self.least_share = least_share
         self.vectors: Tensor

@@ -8,7 +8,14 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from vaebook._checks import ImageShape, as_image_shape, check_count, check_images
+from vaebook._checks import (
+    ImageShape,
+    as_image_shape,
+    check_count,
+    check_images,
+    check_real,
+    check_same_shape,
+)
 from vaebook._configuration import Configured
 
 
@@ -37,6 +44,7 @@ class FeatureNetwork(Configured, nn.Module, ABC):
         super().__init__()
         check_count("num_outputs", num_outputs)
         check_count("num_features", num_features)
+        check_real("background", background)
         self.image_shape: ImageShape = as_image_shape(image_shape)
         self.background = background
         channels, height, width = self.image_shape
@@ -82,6 +90,9 @@ class FactorRegressor(FeatureNetwork):
         num_features: int = 64,
         background: float = 0.0,
     ) -> None:
+        check_same_shape(low=low, high=high)
+        if low.ndim != 1 or not (low < high).all():
+            raise ValueError("low and high are no ranges; expected vectors [f] with low < high.")
         super().__init__(image_shape, len(low), num_features=num_features, background=background)
         self.low: Tensor
         self.high: Tensor

@@ -2,14 +2,21 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution, MultivariateNormal
 
-from vaebook._checks import ImageShape, check_count, check_finite, check_positive
+from vaebook._checks import (
+    ImageShape,
+    check_choice,
+    check_count,
+    check_finite,
+    check_real,
+    check_tensor,
+)
 from vaebook._random import seeded
 from vaebook.distributions import DiagonalGaussian, LearnedGaussianLikelihood, kl
 from vaebook.distributions.gaussian import LOG_TWO_PI
@@ -44,6 +51,8 @@ class ProbabilisticPCA:
     sigma: Float[Tensor, ""] | float
 
     def __post_init__(self) -> None:
+        check_tensor("weights", self.weights, floats=True)
+        check_tensor("offset", self.offset, floats=True)
         if self.weights.ndim != 2 or self.offset.shape != self.weights.shape[:1]:
             raise ValueError(
                 f"weights {tuple(self.weights.shape)} and offset {tuple(self.offset.shape)} do "
@@ -51,7 +60,7 @@ class ProbabilisticPCA:
             )
         check_finite("weights", self.weights)
         check_finite("offset", self.offset)
-        check_positive("sigma", float(torch.as_tensor(self.sigma).detach()))
+        check_real("sigma", self.sigma, above=0)  # type: ignore[arg-type]
         for name in ("weights", "offset", "sigma"):
             object.__setattr__(self, name, torch.as_tensor(getattr(self, name)).double())
 
@@ -73,8 +82,14 @@ class ProbabilisticPCA:
         Source:
             Tipping & Bishop (1999), eqs 7 and 8.
         """
-        data = images.flatten(1).double()
+        check_tensor("images", images, floats=True)
         check_count("latent_dim", latent_dim)
+        if images.ndim < 2 or len(images) < 2:
+            raise ValueError(
+                f"images has shape {tuple(images.shape)}; expected [n, ...] with n of at least 2."
+            )
+        check_finite("images", images)
+        data = images.flatten(1).double()
         if latent_dim >= data.shape[1]:
             raise ValueError(
                 f"latent_dim is {latent_dim} for {data.shape[1]} pixels; expected fewer, since σ² "
@@ -131,6 +146,9 @@ class ProbabilisticPCA:
         return ProbabilisticPCA(self.weights @ rotation.double(), self.offset, self.sigma)
 
     def _centred(self, images: Float[Tensor, "n *image"]) -> Float[Tensor, "n D"]:
+        check_tensor("images", images, floats=True)
+        if images.ndim < 2:
+            raise ValueError(f"images has shape {tuple(images.shape)}; expected [n, ...].")
         data = images.flatten(1).double()
         if data.shape[1] != len(self.offset):
             raise ValueError(
@@ -235,15 +253,17 @@ def best_covariance(
     Source:
         Derived in chapter 03.
     """
+    check_choice("family", family, get_args(GaussianFamily))
+    check_tensor("precision", precision, floats=True)
+    if precision.ndim != 2 or precision.shape[0] != precision.shape[1]:
+        raise ValueError(f"precision has shape {tuple(precision.shape)}; expected [d, d].")
     if family == "full":
         return torch.linalg.inv(precision)
     if family == "diagonal":
         return torch.diag(1 / precision.diagonal())
     if family == "isotropic":
         return torch.eye(len(precision), dtype=precision.dtype) / precision.diagonal().mean()
-    if family == "unit":
-        return torch.eye(len(precision), dtype=precision.dtype)
-    raise ValueError(f"family is {family!r}; expected 'full', 'diagonal', 'isotropic' or 'unit'.")
+    return torch.eye(len(precision), dtype=precision.dtype)
 
 
 def posterior_gap(precision: Float[Tensor, "d d"], covariance: Float[Tensor, "d d"]) -> float:

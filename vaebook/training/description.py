@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
+from torch.distributions.transforms import _InverseTransform
 from torch.distributions.utils import lazy_property
 
 Plain = bool | int | float | str | tuple | None
@@ -212,10 +213,13 @@ def _fields(value: Any) -> dict[str, Any]:
     """What an object holds, without what it has only worked out for later."""
     if dataclasses.is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    left_out = {"_validate_args"}
+    if not isinstance(value, _InverseTransform):  # of which that is all there is
+        left_out.add("_inv")
     fields = {
         key: entry
         for key, entry in getattr(value, "__dict__", {}).items()
-        if not key.startswith("_cache") and key not in ("_validate_args", "_inv")
+        if not key.startswith("_cache") and key not in left_out
     }
     if not isinstance(value, Distribution):
         return fields

@@ -51,6 +51,10 @@ def moved(by: float) -> Distribution:
     return TransformedDistribution(normal(1.0), [AffineTransform(by, 1.0)])
 
 
+def moved_back(by: float) -> Distribution:
+    return TransformedDistribution(normal(1.0), [AffineTransform(by, 1.0).inv])
+
+
 def correlated(value: float) -> Distribution:
     matrix = torch.eye(20)
     matrix[0, 1] = matrix[1, 0] = value
@@ -111,6 +115,7 @@ PAIRS: list[tuple[Callable[[], nn.Module], Callable[[], nn.Module], str]] = [
     (lambda: Net(p=normal(1.0, 2)), lambda: Net(p=normal(2.0, 2)), r"scale 'float32\[2\] \[1.0"),
     (lambda: Net(p=mixture(0.5)), lambda: Net(p=mixture(0.4)), "p.mixture_distribution"),
     (lambda: Net(p=moved(1.0)), lambda: Net(p=moved(2.0)), "transforms.0.loc 1.0 then, 2.0 now"),
+    (lambda: Net(p=moved_back(1.0)), lambda: Net(p=moved_back(2.0)), "loc 1.0 then, 2.0 now"),
     (lambda: Net(p=correlated(0.1)), lambda: Net(p=correlated(0.2)), "p.unbroadcasted_scale_tril"),
     (lambda: Net(p=Geometric(0.1)), lambda: Net(p=Geometric(0.2)), "p.probs"),
 ]
@@ -137,7 +142,14 @@ def test_training_changes_nothing() -> None:
 
 
 def test_use_of_a_distribution_changes_nothing() -> None:
-    priors = [normal(1.0), mixture(0.3), moved(1.0), correlated(0.3), Geometric(0.2)]
+    priors = [
+        normal(1.0),
+        mixture(0.3),
+        moved(1.0),
+        moved_back(1.0),
+        correlated(0.3),
+        Geometric(0.2),
+    ]
     for prior in priors:
         before = description(Net(p=prior))
         value = prior.sample()
