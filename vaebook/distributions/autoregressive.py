@@ -1,5 +1,7 @@
 """A likelihood strong enough to do without a code: each pixel sees the ones before it."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -44,7 +46,7 @@ class AutoregressiveImage(Distribution):
         return self._given(value).log_prob(value)
 
     @torch.no_grad()
-    def sample(self, sample_shape=torch.Size()) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: B008
+    def sample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
         """Draw images pixel by pixel: as many passes through the context as there are pixels."""
         images = self.output.new_zeros(self._extended_shape(torch.Size(sample_shape)))
         flat = images.view(*images.shape[:-3], -1)
@@ -82,7 +84,8 @@ class AutoregressiveLikelihood(Likelihood):
         check_share("dropout", dropout)
         channels, height, width = as_image_shape(image_shape)
         self.pixels = pixels if pixels is not None else BernoulliLikelihood()
-        self.context = nn.Sequential(nn.Dropout(dropout), MADE(channels * height * width, hidden))
+        network = MADE(channels * height * width, hidden)
+        self.context = nn.Sequential(nn.Dropout(dropout), *network.layers)
 
     def forward(self, output: Float[Tensor, "*batch c h w"]) -> AutoregressiveImage:
         """Images around ``output``, each pixel given the ones before it."""

@@ -1,5 +1,7 @@
 """The continuous Bernoulli by its logit: exact wherever a trained decoder puts it."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -85,7 +87,7 @@ class ContinuousBernoulli(Distribution):
         distance = -torch.log1p(self._from_peak(value) * torch.expm1(-slope)) / slope
         return self._from_peak(distance.clamp(0, 1))
 
-    def rsample(self, sample_shape=torch.Size()) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: B008
+    def rsample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
         """Draw grey values, with gradients to the logits."""
         shape = self._extended_shape(torch.Size(sample_shape))
         uniform = torch.rand(shape, dtype=self.logits.dtype, device=self.logits.device)

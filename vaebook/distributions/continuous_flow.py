@@ -1,6 +1,6 @@
 """The distribution at the end of an ordinary differential equation (chapter 14)."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -108,7 +108,7 @@ class ContinuousFlow(Distribution):
         super().__init__(event_shape=base.event_shape, validate_args=False)
 
     @torch.no_grad()
-    def sample(self, sample_shape=torch.Size()) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: B008
+    def sample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
         """Draw noise and carry it to time 1: ``[*sample_shape, d]``."""
         noise = self.base.sample(torch.Size(sample_shape))
         moved = integrate(

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -104,7 +105,7 @@ class BoxCorners(Distribution):
         super().__init__(event_shape=self.low.shape, validate_args=False)
 
     @torch.no_grad()
-    def sample(self, sample_shape=torch.Size()) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: B008
+    def sample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
         """Toss a coin for each dimension: its low side or its high one."""
         shape = self._extended_shape(torch.Size(sample_shape))
         coin = torch.rand(shape, device=self.low.device) < 0.5

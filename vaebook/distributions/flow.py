@@ -1,6 +1,7 @@
 """A normalising flow: a density carried to another by an invertible map (chapter 09)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -56,7 +57,7 @@ class FlowDistribution(Distribution):
         log_det = self.transform.log_abs_det_jacobian(value, u)
         return self.base.log_prob(u) + log_det
 
-    def rsample(self, sample_shape=torch.Size()) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: B008
+    def rsample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
         """Draw u from the base and carry it back: ``[*sample_shape, d]``."""
         z: Tensor = self.transform.inv(self.base.rsample(sample_shape))
         return z

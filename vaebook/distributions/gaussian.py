@@ -1,6 +1,7 @@
 """The diagonal Gaussian, written out: what an encoder puts out and what a prior is."""
 
 import math
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -108,7 +109,7 @@ class DiagonalGaussian(Distribution):
         shape = torch.Size(batch_shape) + self.event_shape
         return DiagonalGaussian(self.mu.expand(shape), self.log_var.expand(shape), False)
 
-    def rsample(self, sample_shape=torch.Size()) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: B008
+    def rsample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
         """Draw codes ``[*sample_shape, ..., d]`` through which gradients flow."""
         shape = self._extended_shape(torch.Size(sample_shape))
         return reparameterise(self.mu.expand(shape), self.log_var.expand(shape))

@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -154,7 +154,7 @@ class GaussianImage(Distribution):
         """The variance of each pixel, ``[..., c, h, w]``."""
         return torch.exp(2 * self.log_sigma).expand_as(self._mean)
 
-    def rsample(self, sample_shape=torch.Size()) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: B008
+    def rsample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
         """Draw images with the pixel noise that the likelihood claims."""
         shape = self._extended_shape(torch.Size(sample_shape))
         noise = torch.randn(shape, dtype=self._mean.dtype, device=self._mean.device)
@@ -251,7 +251,7 @@ class DiscretizedLogisticImage(Distribution):
         """The location of the logistic, ``[..., c, h, w]``."""
         return self._mean
 
-    def sample(self, sample_shape=torch.Size()) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: B008
+    def sample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
         """Draw images on the grid of grey levels."""
         shape = self._extended_shape(torch.Size(sample_shape))
         with torch.no_grad():

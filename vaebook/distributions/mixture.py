@@ -1,5 +1,7 @@
 """A mixture of any components, written out (chapter 09)."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -94,7 +96,7 @@ class Mixture(Distribution):
         return torch.softmax(self._log_joint(value), -1)
 
     @torch.no_grad()
-    def sample(self, sample_shape=torch.Size()) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: B008
+    def sample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
         """Draw vectors ``[*sample_shape, d]``; no gradient passes through the choice."""
         shape = torch.Size(sample_shape)
         chosen = torch.multinomial(self.log_weights.exp(), max(shape.numel(), 1), replacement=True)

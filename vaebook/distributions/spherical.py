@@ -1,6 +1,7 @@
 """Codes on a sphere: the uniform distribution as a prior, the power spherical as a posterior."""
 
 import math
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -70,7 +71,7 @@ class HypersphericalUniform(Distribution):
         return torch.full_like(self._origin, 1 / self.event_shape[0])
 
     @torch.no_grad()
-    def sample(self, sample_shape=torch.Size()) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: B008
+    def sample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
         """Draw unit vectors ``[*sample_shape, d]``: normal ones, divided by their length."""
         shape, like = self._extended_shape(torch.Size(sample_shape)), self._origin
         return F.normalize(torch.randn(shape, dtype=like.dtype, device=like.device), dim=-1)
@@ -155,7 +156,7 @@ class PowerSpherical(Distribution):
         """The direction, ``[..., d]``."""
         return self.direction
 
-    def rsample(self, sample_shape=torch.Size()) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: B008
+    def rsample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
         """Draw unit vectors ``[*sample_shape, ..., d]`` through which gradients flow.
 
         A cosine t, a direction v orthogonal to the first axis; then the mirror image (Householder)

@@ -1,5 +1,7 @@
 """The Beta distribution on a box: posteriors that stay inside a uniform prior (chapter 09)."""
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -76,7 +78,7 @@ class StretchedBeta(Distribution):
         total = self.alpha + self.beta
         return (self.high - self.low) ** 2 * self.alpha * self.beta / (total**2 * (total + 1))
 
-    def rsample(self, sample_shape=torch.Size()) -> Tensor:  # type: ignore[no-untyped-def]  # noqa: B008
+    def rsample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
         """Draw codes ``[*sample_shape, ..., d]``; gradients by implicit differentiation.
 
         There is no formula u = g(noise, α, β). But the distribution function F(u; α, β) of a draw
