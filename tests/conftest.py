@@ -14,6 +14,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import pytest
+import torch
 from filelock import FileLock
 from playwright.sync_api import Browser, Page, sync_playwright
 from xdist.remote import Producer
@@ -37,6 +38,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.filterwarnings("error"), append=False)
+
+
+@pytest.fixture(autouse=True)
+def torch_is_left_as_it_was() -> Iterator[None]:
+    """A test that leaves gradients off fails itself, and not the sixty that come after it."""
+    yield
+    left = torch.is_grad_enabled()
+    torch.set_grad_enabled(True)
+    assert left, "the test left gradients switched off"
 
 
 class ByFileOrPage(LoadScopeScheduling):  # type: ignore[misc]

@@ -23,6 +23,7 @@ from vaebook.training.description import description, plain_module
 from vaebook.training.failures import check_losses
 from vaebook.training.files import check_writable
 from vaebook.training.history import History
+from vaebook.training.interrupts import interrupts_wait
 from vaebook.training.modes import evaluating
 from vaebook.training.optimizers import (
     OptimizerFactory,
@@ -129,7 +130,8 @@ def fit(
 
     Returns:
         The history, one row per epoch. If the run fails or is interrupted, the error that ends it
-        has the history as ``.history``.
+        has the history as ``.history``. Ctrl-C lets the step under way come to its end; a second
+        one does not.
 
     Raises:
         ValueError: if data or a setting are unusable, a loss or a weight becomes NaN or infinite,
@@ -216,7 +218,8 @@ def fit(
     ):
         while not run.finished:
             for batch in run.rest_of_epoch():
-                run.after_step(step(batch), batch)
+                with interrupts_wait(at_most=1):
+                    run.after_step(step(batch), batch)
                 bar.update()
             run.settle()
             measured = {}
@@ -296,7 +299,7 @@ def _mean_loss(model: nn.Module, player: Player, batches: Batches) -> float:
     total, num_examples = 0.0, 0
     with evaluating(model):
         for batch in batches.one_pass(Stream(0)):
-            with torch.no_grad(), already_checked():
+            with interrupts_wait(at_most=1), torch.no_grad(), already_checked():
                 total += float(player.loss(*batch).sum())
             num_examples += len(batch[0])
     return total / num_examples

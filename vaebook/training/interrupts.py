@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+import torch
+
 
 @contextmanager
 def interrupts_wait(*, at_most: int | None = None) -> Iterator[None]:
@@ -38,3 +40,18 @@ def interrupts_wait(*, at_most: int | None = None) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
         if waiting and callable(before):
             before(*waiting[0])
+
+
+@contextmanager
+def torch_modes_kept(device: torch.device) -> Iterator[None]:
+    """However the block ends, gradients and autocast of ``device`` are as on or off as before it.
+
+    A Ctrl-C within the exit of ``torch.no_grad`` or within an optimiser's step, which works without
+    gradients, leaves them off for the rest of the process.
+    """
+    gradients, autocast = torch.is_grad_enabled(), torch.is_autocast_enabled(device.type)
+    try:
+        yield
+    finally:
+        torch.set_grad_enabled(gradients)
+        torch.set_autocast_enabled(device.type, autocast)

@@ -17,7 +17,7 @@ from vaebook.training.checkpoint import fill, load_run, save_run, size_of_run
 from vaebook.training.description import differences
 from vaebook.training.failures import bad_loss, bad_number, bad_weights, explain
 from vaebook.training.history import History
-from vaebook.training.interrupts import interrupts_wait
+from vaebook.training.interrupts import interrupts_wait, torch_modes_kept
 from vaebook.training.losses import EpochLosses
 from vaebook.training.modes import still_training
 from vaebook.training.players import Player
@@ -112,13 +112,14 @@ class Run:
         ended_by: BaseException | None = None
         with self.noise:
             try:
-                self.model.train()
-                self._start_callbacks()
-                if resume and self.checkpoint is not None and self.checkpoint.is_file():
-                    self.load_state_dict(load_run(self.checkpoint, RUN_KEYS))
-                elif self.checkpoint is not None:
-                    size_of_run(self.state_dict())  # what cannot be kept is said before all work
-                yield
+                with torch_modes_kept(self.device):
+                    self.model.train()
+                    self._start_callbacks()
+                    if resume and self.checkpoint is not None and self.checkpoint.is_file():
+                        self.load_state_dict(load_run(self.checkpoint, RUN_KEYS))
+                    elif self.checkpoint is not None:
+                        size_of_run(self.state_dict())  # what cannot be kept is said before work
+                    yield
             except BaseException as error:
                 ended_by = error
                 explain(error, self._batch)

@@ -1,9 +1,11 @@
 """The life of callbacks: from a new start to an end that always comes, without a trace."""
 
+import gc
 import random
 import signal
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -162,6 +164,8 @@ def test_ctrl_c_at_any_moment(tmp_path: Path) -> None:
     """Thirty moments of short runs that write a checkpoint every few steps."""
     moments, caught = random.Random(2), 0
     state = torch.get_rng_state()
+    watchers = gc.callbacks[:]
+    gc.callbacks.clear()  # hypothesis counts the collections: an interrupt there is lost
     before = signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         for _ in range(30):
@@ -181,13 +185,52 @@ def test_ctrl_c_at_any_moment(tmp_path: Path) -> None:
             assert calls.count("after_training") == calls.count("before_training")
             assert not calls or not model.training
             assert torch.equal(torch.get_rng_state(), state)
+            assert torch.is_grad_enabled()
     finally:
         signal.signal(signal.SIGALRM, before)
+        gc.callbacks.extend(watchers)
     assert caught == 30
     others = threading.Thread(target=lambda: fit(built(Denoiser), rows(), num_epochs=1))
     others.start()
     others.join(20)
     assert not others.is_alive(), "nobody waits for a run that is over"
+
+
+class PressesInAStep(torch.optim.SGD):
+    """Ctrl-C once or twice within the third step, where torch has gradients switched off."""
+
+    def __init__(self, parameters: Iterable[nn.Parameter], times: int) -> None:
+        super().__init__(parameters, lr=0.1)
+        self.times, self.steps = times, 0
+
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        self.steps += 1
+        torch.set_grad_enabled(False)
+        torch.set_autocast_enabled("cpu", True)
+        for _ in range(self.times if self.steps == 3 else 0):
+            signal.raise_signal(signal.SIGINT)
+        super().step()
+        torch.set_autocast_enabled("cpu", False)
+        torch.set_grad_enabled(True)
+
+
+def test_ctrl_c_lets_the_step_come_to_its_end() -> None:
+    whole, model = built(Denoiser), built(Denoiser)
+    fit(whole, rows(80), num_steps=3, batch_size=2, optimizer=partial(torch.optim.SGD, lr=0.1))
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, rows(80), num_steps=9, batch_size=2, optimizer=partial(PressesInAStep, times=1))
+    assert torch.equal(weights(model), weights(whole))
+
+
+def test_a_second_one_within_a_step_leaves_torch_as_it_was() -> None:
+    """Before, whatever trained after it in the same process met losses without gradients."""
+    whole, model = built(Denoiser), built(Denoiser)
+    fit(whole, rows(80), num_steps=2, batch_size=2, optimizer=partial(torch.optim.SGD, lr=0.1))
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, rows(80), num_steps=9, batch_size=2, optimizer=partial(PressesInAStep, times=2))
+    assert torch.is_grad_enabled()
+    assert not torch.is_autocast_enabled("cpu")
+    assert torch.equal(weights(model), weights(whole))
 
 
 @pytest.mark.parametrize("ending", ["by itself", "by Ctrl-C", "by an error"])
