@@ -3,7 +3,7 @@
 from tests.mistakes.planting import Mistake
 
 OPTIMAL = "vaebook/models/optimal_decoder.py"
-SHARPNESS = "vaebook/metrics/sharpness.py"
+SHARPNESS = "vaebook/metrics/samples/sharpness.py"
 CAUSES = "vaebook/experiments/ch10_why_blurry/blur_causes.py"
 
 BLUR: tuple[Mistake, ...] = (
@@ -64,7 +64,7 @@ BLUR: tuple[Mistake, ...] = (
         SHARPNESS,
         "    return spectral_energy(images)",
         "    return spectral_energy(images.mean(0, keepdim=True))",
-        ("tests/vaebook/metrics/test_sharpness.py::test_no_power_is_lost",),
+        ("tests/vaebook/metrics/samples/test_sharpness.py::test_no_power_is_lost",),
     ),
     Mistake(
         "sharpness-ratio-upside-down",

@@ -15,8 +15,8 @@ GAUSSIAN = "vaebook/distributions/gaussian.py"
 DIVERGENCES = "vaebook/distributions/divergences.py"
 LIKELIHOODS = "vaebook/distributions/likelihoods.py"
 VAE = "vaebook/models/vae.py"
-LIKELIHOOD_METRICS = "vaebook/metrics/likelihood.py"
-LATENT_METRICS = "vaebook/metrics/latent.py"
+LIKELIHOOD_METRICS = "vaebook/metrics/likelihood/bounds.py"
+LATENT_METRICS = "vaebook/metrics/latent/posteriors.py"
 
 KL = (
     Mistake(
@@ -353,7 +353,7 @@ BOUND = (
         VAE,
         "return Elbo(-(distortion + rate), distortion, rate)",
         "return Elbo(-(distortion + self.beta * rate), distortion, rate)",
-        ("tests/vaebook/metrics/test_likelihood_metrics.py::test_the_bound_does_not_know_beta",),
+        ("tests/vaebook/metrics/likelihood/test_bounds.py::test_the_bound_does_not_know_beta",),
     ),
     Mistake(
         "mean-of-log-weights",
@@ -361,7 +361,7 @@ BOUND = (
         LIKELIHOOD_METRICS,
         "return (math.log(num_samples) - torch.logsumexp(log_weights, 0),)",
         "return (-log_weights.mean(0),)",
-        ("tests/vaebook/metrics/test_likelihood_metrics.py::test_it_in_scipy",),
+        ("tests/vaebook/metrics/likelihood/test_bounds.py::test_it_in_scipy",),
     ),
     Mistake(
         "log-k-forgotten",
@@ -370,7 +370,7 @@ BOUND = (
         "return (math.log(num_samples) - torch.logsumexp(log_weights, 0),)",
         "return (-torch.logsumexp(log_weights, 0),)",
         (
-            "tests/vaebook/metrics/test_likelihood_metrics.py::test_it_is_exact_at_the_true_posterior",
+            "tests/vaebook/metrics/likelihood/test_bounds.py::test_it_is_exact_at_the_true_posterior",
         ),
     ),
     Mistake(
@@ -380,7 +380,7 @@ BOUND = (
         "log_weights = log_joint - posterior.log_prob(codes)  # [k, n]",
         "log_weights = log_joint + posterior.log_prob(codes)  # [k, n]",
         (
-            "tests/vaebook/metrics/test_likelihood_metrics.py::test_it_is_exact_at_the_true_posterior",
+            "tests/vaebook/metrics/likelihood/test_bounds.py::test_it_is_exact_at_the_true_posterior",
         ),
     ),
     Mistake(
@@ -390,7 +390,7 @@ BOUND = (
         "log_likelihood(model, codes, batch) + log_prior(model, codes)",
         "log_likelihood(model, codes, batch)",
         (
-            "tests/vaebook/metrics/test_likelihood_metrics.py::test_it_is_exact_at_the_true_posterior",
+            "tests/vaebook/metrics/likelihood/test_bounds.py::test_it_is_exact_at_the_true_posterior",
         ),
     ),
     Mistake(
@@ -399,7 +399,7 @@ BOUND = (
         LIKELIHOOD_METRICS,
         "return torch.logsumexp(parts, 0) - math.log(num_samples)",
         "return torch.logsumexp(parts, 0)",
-        ("tests/vaebook/metrics/test_likelihood_metrics.py::test_naive_monte_carlo_in_scipy",),
+        ("tests/vaebook/metrics/likelihood/test_bounds.py::test_naive_monte_carlo_in_scipy",),
     ),
 )
 
@@ -438,7 +438,7 @@ MEASURES = (
         "covariance_of_means + torch.diag(mean_of_variances),",
         "covariance_of_means,",
         (
-            "tests/vaebook/metrics/test_latent_metrics.py::"
+            "tests/vaebook/metrics/latent/test_posteriors.py::"
             "test_the_aggregate_posterior_has_the_moments_of_its_samples",
         ),
     ),
@@ -448,7 +448,7 @@ MEASURES = (
         LATENT_METRICS,
         "mean_of_variances = posterior.variance.mean(0)",
         "mean_of_variances = posterior.std.mean(0) ** 2",
-        ("tests/vaebook/metrics/test_latent_metrics.py::test_the_moments_in_numpy",),
+        ("tests/vaebook/metrics/latent/test_posteriors.py::test_the_moments_in_numpy",),
     ),
     Mistake(
         "active-units-by-deviation",
@@ -457,24 +457,24 @@ MEASURES = (
         "return posterior_parameters(model, images).mu.var(0) > threshold",
         "return posterior_parameters(model, images).mu.std(0) > threshold",
         (
-            "tests/vaebook/metrics/test_latent_metrics.py::test_active_units_are_those_whose_mean_moves",
+            "tests/vaebook/metrics/latent/test_posteriors.py::test_active_units_are_those_whose_mean_moves",
         ),
     ),
     Mistake(
         "sharpness-of-signed-differences",
         "Average differences without squaring them: edges up and edges down cancel.",
-        "vaebook/metrics/sharpness.py",
+        "vaebook/metrics/samples/sharpness.py",
         "right = (values[..., :, 1:] - values[..., :, :-1]) ** 2",
         "right = values[..., :, 1:] - values[..., :, :-1]",
-        ("tests/vaebook/metrics/test_sharpness.py::test_known_images",),
+        ("tests/vaebook/metrics/samples/test_sharpness.py::test_known_images",),
     ),
     Mistake(
         "sharpness-of-the-mean-image",
         "Measure the average of the images, which is blurred, for the average of their measures.",
-        "vaebook/metrics/sharpness.py",
+        "vaebook/metrics/samples/sharpness.py",
         "    return gradient_energy(images)",
         "    return gradient_energy(images.mean(0, keepdim=True))",
-        ("tests/vaebook/metrics/test_sharpness.py::test_it_in_numpy_with_colours",),
+        ("tests/vaebook/metrics/samples/test_sharpness.py::test_it_in_numpy_with_colours",),
     ),
 )
 

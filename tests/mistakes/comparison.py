@@ -2,12 +2,12 @@
 
 from tests.mistakes.planting import Mistake
 
-FRECHET = "vaebook/metrics/frechet.py"
-MANIFOLD = "vaebook/metrics/precision_recall.py"
-NOVELTY = "vaebook/metrics/novelty.py"
+FRECHET = "vaebook/metrics/samples/frechet.py"
+MANIFOLD = "vaebook/metrics/samples/precision_recall.py"
+NOVELTY = "vaebook/metrics/samples/novelty.py"
 FEATURES = "vaebook/models/feature_network.py"
 DATA = "vaebook/experiments/ch12_vae_versus_gan/pictures.py"
-MEASURES = "vaebook/experiments/ch12_vae_versus_gan/measures.py"
+MEASURE = "vaebook/metrics/samples/measure.py"
 
 FRECHETS = (
     Mistake(
@@ -17,7 +17,7 @@ FRECHETS = (
         "- 2 * overlap",
         "- overlap",
         (
-            "tests/vaebook/metrics/test_frechet.py::test_zero_for_the_same_set_even_where_it_is_singular",
+            "tests/vaebook/metrics/samples/test_frechet.py::test_zero_for_the_same_set_even_where_it_is_singular",
         ),
     ),
     Mistake(
@@ -26,7 +26,7 @@ FRECHETS = (
         FRECHET,
         "torch.linalg.svdvals(_root(covariance) @ _root(other_covariance)).sum()",
         "(_root(covariance) @ _root(other_covariance)).trace()",
-        ("tests/vaebook/metrics/test_frechet.py::test_agrees_with_scipys_matrix_root",),
+        ("tests/vaebook/metrics/samples/test_frechet.py::test_agrees_with_scipys_matrix_root",),
     ),
     Mistake(
         "frechet-with-standard-deviations",
@@ -34,7 +34,9 @@ FRECHETS = (
         FRECHET,
         "*_moments(real), *_moments(generated)",
         "real.mean(0), real.var(0).diag(), generated.mean(0), generated.var(0).diag()",
-        ("tests/vaebook/metrics/test_frechet.py::test_sets_are_reduced_to_mean_and_covariance",),
+        (
+            "tests/vaebook/metrics/samples/test_frechet.py::test_sets_are_reduced_to_mean_and_covariance",
+        ),
     ),
     Mistake(
         "frechet-not-squared",
@@ -43,7 +45,7 @@ FRECHETS = (
         "means = (mean - other_mean).square().sum()",
         "means = (mean - other_mean).norm()",
         (
-            "tests/vaebook/metrics/test_frechet.py::test_grows_with_the_square_of_a_shift_and_sees_variance",
+            "tests/vaebook/metrics/samples/test_frechet.py::test_grows_with_the_square_of_a_shift_and_sees_variance",
         ),
     ),
     Mistake(
@@ -53,7 +55,7 @@ FRECHETS = (
         "return float((1 / num_real + 1 / num_generated) * bracket)",
         "return float(bracket / num_generated)",
         (
-            "tests/vaebook/metrics/test_frechet.py::test_bias_is_what_two_samples_of_one_gaussian_show",
+            "tests/vaebook/metrics/samples/test_frechet.py::test_bias_is_what_two_samples_of_one_gaussian_show",
         ),
     ),
 )
@@ -68,8 +70,8 @@ NEIGHBOURS = (
         "precision=float(_inside(real, generated, num_neighbours).float().mean()),\n"
         "        recall=float(_inside(generated, real, num_neighbours).float().mean()),",
         (
-            "tests/vaebook/metrics/test_precision_recall.py::test_separates_quality_from_variety",
-            "tests/vaebook/metrics/test_precision_recall.py::test_agrees_with_a_second_implementation",
+            "tests/vaebook/metrics/samples/test_precision_recall.py::test_separates_quality_from_variety",
+            "tests/vaebook/metrics/samples/test_precision_recall.py::test_agrees_with_a_second_implementation",
         ),
     ),
     Mistake(
@@ -79,16 +81,16 @@ NEIGHBOURS = (
         "among.kthvalue(num_neighbours + 1, dim=1)",
         "among.kthvalue(num_neighbours, dim=1)",
         (
-            "tests/vaebook/metrics/test_precision_recall.py::test_agrees_with_a_second_implementation",
+            "tests/vaebook/metrics/samples/test_precision_recall.py::test_agrees_with_a_second_implementation",
         ),
     ),
     Mistake(
         "novelty-against-held-out-pictures",
         "Look for copies among the test pictures, which no model has seen.",
-        MEASURES,
-        "new = novelty(samples, reference.data.train.images, reference.held_out_distance)",
-        "new = novelty(samples, reference.data.test.images, reference.held_out_distance)",
-        ("tests/vaebook/experiments/test_comparison.py::test_every_contestant_makes_rows",),
+        MEASURE,
+        "new = novelty(samples, reference.known, reference.held_out_distance)",
+        "new = novelty(samples, reference.test, reference.held_out_distance)",
+        ("tests/vaebook/metrics/samples/test_measure.py::test_copies_are_not_new",),
     ),
     Mistake(
         "novelty-of-the-fast-distance",
@@ -100,7 +102,7 @@ NEIGHBOURS = (
         "        square = part.square().sum(1, keepdim=True) + targets.square().sum(1)\n"
         "        square = (square - 2 * part @ targets.T).clamp(min=1e-7)\n"
         "        parts.append((square.amin(1) / part.shape[1]).sqrt())\n",
-        ("tests/vaebook/metrics/test_novelty.py::test_a_copy_is_at_zero",),
+        ("tests/vaebook/metrics/samples/test_novelty.py::test_a_copy_is_at_zero",),
     ),
 )
 

@@ -2,8 +2,8 @@
 
 from tests.mistakes.planting import Mistake
 
-AGGREGATE = "vaebook/metrics/aggregate.py"
-TWO_SAMPLE = "vaebook/metrics/two_sample.py"
+AGGREGATE = "vaebook/metrics/latent/aggregate.py"
+TWO_SAMPLE = "vaebook/metrics/latent/two_sample.py"
 WARM_UP = "vaebook/training/warm_up.py"
 AUTOREGRESSIVE = "vaebook/distributions/autoregressive.py"
 VAE = "vaebook/models/vae.py"
@@ -16,7 +16,7 @@ LATENTS: tuple[Mistake, ...] = (
         "joint.append(torch.logsumexp(log_each.sum(-1), 1))",
         "joint.append(log_each.sum(-1).mean(1) + math.log(num_pictures))",
         (
-            "tests/vaebook/metrics/test_aggregate.py::test_the_aggregate_is_the_mixture_of_torch_in_every_block",
+            "tests/vaebook/metrics/latent/test_aggregate.py::test_the_aggregate_is_the_mixture_of_torch_in_every_block",
         ),
     ),
     Mistake(
@@ -26,7 +26,7 @@ LATENTS: tuple[Mistake, ...] = (
         "joint.append(torch.logsumexp(log_each.sum(-1), 1))",
         "joint.append(torch.logsumexp(log_each, 1).sum(-1))",
         (
-            "tests/vaebook/metrics/test_aggregate.py::test_the_aggregate_is_the_mixture_of_torch_in_every_block",
+            "tests/vaebook/metrics/latent/test_aggregate.py::test_the_aggregate_is_the_mixture_of_torch_in_every_block",
         ),
     ),
     Mistake(
@@ -36,7 +36,7 @@ LATENTS: tuple[Mistake, ...] = (
         "return torch.cat(joint) - math.log(num_pictures), ",
         "return torch.cat(joint), ",
         (
-            "tests/vaebook/metrics/test_aggregate.py::test_two_far_pictures_are_told_apart_by_one_bit",
+            "tests/vaebook/metrics/latent/test_aggregate.py::test_two_far_pictures_are_told_apart_by_one_bit",
         ),
     ),
     Mistake(
@@ -46,7 +46,7 @@ LATENTS: tuple[Mistake, ...] = (
         "inverse = torch.exp(-posterior.log_var)",
         "inverse = torch.exp(posterior.log_var)",
         (
-            "tests/vaebook/metrics/test_aggregate.py::test_the_aggregate_is_the_mixture_of_torch_in_every_block",
+            "tests/vaebook/metrics/latent/test_aggregate.py::test_the_aggregate_is_the_mixture_of_torch_in_every_block",
         ),
     ),
     Mistake(
@@ -56,7 +56,7 @@ LATENTS: tuple[Mistake, ...] = (
         "log_ratio = (own.log_prob(codes) - log_q).double()",
         "log_ratio = (log_q - own.log_prob(codes)).double()",
         (
-            "tests/vaebook/metrics/test_aggregate.py::test_two_far_pictures_are_told_apart_by_one_bit",
+            "tests/vaebook/metrics/latent/test_aggregate.py::test_two_far_pictures_are_told_apart_by_one_bit",
         ),
     ),
     Mistake(
@@ -65,7 +65,9 @@ LATENTS: tuple[Mistake, ...] = (
         AGGREGATE,
         "log_q, log_q_each = _log_mixture(posterior, codes, each=True)",
         "log_q, log_q_each = _log_mixture(own, codes, each=True)",
-        ("tests/vaebook/metrics/test_aggregate.py::test_it_is_at_most_log_n_and_gets_there",),
+        (
+            "tests/vaebook/metrics/latent/test_aggregate.py::test_it_is_at_most_log_n_and_gets_there",
+        ),
     ),
     Mistake(
         "warm-up-by-epoch",
@@ -114,11 +116,11 @@ LATENTS: tuple[Mistake, ...] = (
     Mistake(
         "active-by-log-var",
         "Call a dimension active if its variance output moves: inactive ones may do so.",
-        "vaebook/metrics/latent.py",
+        "vaebook/metrics/latent/posteriors.py",
         "return posterior_parameters(model, images).mu.var(0) > threshold",
         "return posterior_parameters(model, images).log_var.var(0) > threshold",
         (
-            "tests/vaebook/metrics/test_latent_metrics.py::test_active_units_are_those_whose_mean_moves",
+            "tests/vaebook/metrics/latent/test_posteriors.py::test_active_units_are_those_whose_mean_moves",
         ),
     ),
     Mistake(
@@ -148,7 +150,7 @@ LATENTS: tuple[Mistake, ...] = (
         "(1 + as_large) / (1 + num_permutations)",
         "as_large / num_permutations",
         (
-            "tests/vaebook/metrics/test_two_sample.py::test_a_p_value_is_never_zero_and_the_same_seed_gives_it_again",
+            "tests/vaebook/metrics/latent/test_two_sample.py::test_a_p_value_is_never_zero_and_the_same_seed_gives_it_again",
         ),
     ),
     Mistake(
@@ -158,7 +160,7 @@ LATENTS: tuple[Mistake, ...] = (
         "binom.sf(right - 1, total, 0.5)",
         "binom.sf(right, total, 0.5)",
         (
-            "tests/vaebook/metrics/test_two_sample.py::test_the_p_value_of_the_classifier_is_a_sum_of_coins",
+            "tests/vaebook/metrics/latent/test_two_sample.py::test_the_p_value_of_the_classifier_is_a_sum_of_coins",
         ),
     ),
     Mistake(
@@ -167,6 +169,8 @@ LATENTS: tuple[Mistake, ...] = (
         TWO_SAMPLE,
         "predict_proba(part[half:] / scale)",
         "predict_proba(part[:half] / scale)",
-        ("tests/vaebook/metrics/test_two_sample.py::test_what_is_learned_by_heart_does_not_count",),
+        (
+            "tests/vaebook/metrics/latent/test_two_sample.py::test_what_is_learned_by_heart_does_not_count",
+        ),
     ),
 )

@@ -16,7 +16,7 @@ POSTERIORS = "vaebook/models/posteriors.py"
 CODEBOOK = "vaebook/models/codebook.py"
 VAE = "vaebook/models/vae.py"
 WAE = "vaebook/models/wae.py"
-IMPORTANCE = "vaebook/metrics/importance.py"
+IMPORTANCE = "vaebook/metrics/likelihood/importance.py"
 
 MIXTURES = (
     Mistake(
@@ -107,7 +107,7 @@ DENSITIES = (
         "log_ratio = log_prior(model, codes) - log_r",
         "log_ratio = log_r - log_prior(model, codes)",
         (
-            "tests/vaebook/metrics/test_importance.py::test_own_posterior_is_the_importance_weighted_bound",
+            "tests/vaebook/metrics/likelihood/test_importance.py::test_own_posterior_is_the_importance_weighted_bound",
         ),
     ),
     Mistake(
@@ -276,8 +276,8 @@ BEYOND_KL = (
         "[-1] < variable[:, None])",
         "[-1] <= variable[:, None])",
         (
-            "tests/vaebook/distributions/test_letters.py::test_a_letter_depends_on_those_before_it_only",
-            "tests/vaebook/distributions/test_letters.py::test_probabilities_of_all_words_sum_to_one",
+            "tests/vaebook/distributions/test_discrete_codes.py::test_a_code_depends_on_those_before_it_only",
+            "tests/vaebook/distributions/test_discrete_codes.py::test_probabilities_of_all_codes_sum_to_one",
             "tests/vaebook/distributions/test_autoregressive.py::test_a_pixel_sees_those_before_it_and_no_other",
             "tests/vaebook/distributions/test_autoregressive.py::test_the_probabilities_of_all_images_sum_to_one",
         ),

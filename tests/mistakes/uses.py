@@ -3,8 +3,8 @@
 from tests.mistakes.planting import Mistake
 
 DETECTION = "vaebook/metrics/detection.py"
-IMPORTANCE = "vaebook/metrics/importance.py"
-LAPLACE = "vaebook/metrics/laplace.py"
+IMPORTANCE = "vaebook/metrics/likelihood/importance.py"
+LAPLACE = "vaebook/metrics/likelihood/laplace.py"
 CONDITIONAL = "vaebook/models/conditional_vae.py"
 INCOMPLETE = "vaebook/models/incomplete_vae.py"
 GAUSSIAN = "vaebook/models/incomplete_gaussian.py"
@@ -20,7 +20,7 @@ USES: tuple[Mistake, ...] = (
         "return torch.logsumexp(groups, 1) - math.log(size)",
         "return groups.mean(1)",
         (
-            "tests/vaebook/metrics/test_importance.py::test_groups_are_consecutive_and_the_rest_is_left_out",
+            "tests/vaebook/metrics/likelihood/test_importance.py::test_groups_are_consecutive_and_the_rest_is_left_out",
         ),
     ),
     Mistake(
@@ -29,7 +29,7 @@ USES: tuple[Mistake, ...] = (
         IMPORTANCE,
         "return torch.logsumexp(groups, 1) - math.log(size)",
         "return torch.logsumexp(groups, 1)",
-        ("tests/vaebook/metrics/test_laplace.py::test_rows_of_estimates",),
+        ("tests/vaebook/metrics/likelihood/test_laplace.py::test_rows_of_estimates",),
     ),
     Mistake(
         "interval-without-the-effective-size",
@@ -38,7 +38,7 @@ USES: tuple[Mistake, ...] = (
         "half = num_errors * (1 / effective - 1 / len(log_weights)).clamp(min=0).sqrt()",
         "half = num_errors * torch.full_like(effective, len(log_weights)).rsqrt()",
         (
-            "tests/vaebook/metrics/test_laplace.py::test_the_interval_covers_the_truth_where_weights_are_light",
+            "tests/vaebook/metrics/likelihood/test_laplace.py::test_the_interval_covers_the_truth_where_weights_are_light",
         ),
     ),
     Mistake(
@@ -48,7 +48,7 @@ USES: tuple[Mistake, ...] = (
         "precision = eye + slopes.transpose(1, 2) @ slopes / variance",
         "precision = 1e-4 * eye + slopes.transpose(1, 2) @ slopes / variance",
         (
-            "tests/vaebook/metrics/test_laplace.py::test_of_a_linear_decoder_it_is_the_true_posterior",
+            "tests/vaebook/metrics/likelihood/test_laplace.py::test_of_a_linear_decoder_it_is_the_true_posterior",
         ),
     ),
     Mistake(

@@ -11,6 +11,7 @@ from vaebook.distributions.density_estimation import (
     fit_mixture,
 )
 from vaebook.distributions.discrepancy import kernel_matrix, mmd
+from vaebook.distributions.discrete_codes import AutoregressiveCodes, fit_codes
 from vaebook.distributions.divergences import (
     MonteCarlo,
     gaussian_kl,
@@ -51,7 +52,6 @@ from vaebook.distributions.learned_priors import (
     MixturePrior,
     VampPrior,
 )
-from vaebook.distributions.letters import AutoregressiveLetters, fit_letters
 from vaebook.distributions.likelihoods import (
     BernoulliLikelihood,
     DiscretizedLogisticLikelihood,
@@ -76,7 +76,7 @@ from vaebook.distributions.velocity import VelocityNetwork, exact_divergence
 __all__ = [
     "CONVENTIONS",
     "MADE",
-    "AutoregressiveLetters",
+    "AutoregressiveCodes",
     "AutoregressiveLikelihood",
     "BernoulliLikelihood",
     "BoxCorners",
@@ -112,11 +112,11 @@ __all__ = [
     "empirical_velocity",
     "exact_divergence",
     "fit_box",
+    "fit_codes",
     "fit_diagonal_gaussian",
     "fit_flow",
     "fit_flow_matching",
     "fit_gaussian",
-    "fit_letters",
     "fit_mixture",
     "flow_matching_loss",
     "gaussian_kl",

@@ -101,7 +101,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         Experiment(
             "priors_afterwards",
             f"{PACKAGE}.{CH09}.priors",
-            {"models": ("letters", "Wasserstein", "autoencoder")},
+            {"models": ("discrete codes", "Wasserstein", "autoencoder")},
             "Codes without a KL term and a density fitted afterwards, in the trial of chapter 09.",
         ),
         *_chapter(CH10, "blur_causes", "blur_cross"),

@@ -1,12 +1,5 @@
 """Measures of likelihood, of latent codes, and of samples."""
 
-from vaebook.metrics.aggregate import (
-    RateSplit,
-    aggregate_log_prob,
-    draw_aggregate,
-    minibatch_mutual_information,
-    split_rate,
-)
 from vaebook.metrics.detection import (
     Auroc,
     auroc,
@@ -15,44 +8,27 @@ from vaebook.metrics.detection import (
     neighbour_distance,
     vae_anomaly_scores,
 )
-from vaebook.metrics.frechet import frechet_bias, frechet_distance, gaussian_frechet
-from vaebook.metrics.geometry import (
+from vaebook.metrics.latent.aggregate import (
+    RateSplit,
+    aggregate_log_prob,
+    draw_aggregate,
+    minibatch_mutual_information,
+    split_rate,
+)
+from vaebook.metrics.latent.geometry import (
     log_ball_volume,
     mahalanobis,
     principal_dimensions,
     share_in_orthants_of,
 )
-from vaebook.metrics.importance import (
-    effective_sample_size,
-    importance_log_weights,
-    log_mean_interval,
-    log_mean_weight,
-)
-from vaebook.metrics.inversion import Inversion, invert
-from vaebook.metrics.laplace import laplace_proposal
-from vaebook.metrics.latent import (
+from vaebook.metrics.latent.posteriors import (
     AggregateMoments,
     active_units,
     aggregate_moments,
     posterior_parameters,
     rate_per_dimension,
 )
-from vaebook.metrics.likelihood import (
-    evaluate_elbo,
-    importance_weighted_nll,
-    prior_monte_carlo_log_likelihood,
-)
-from vaebook.metrics.novelty import Novelty, nearest_distance, novelty
-from vaebook.metrics.precision_recall import PrecisionRecall, precision_recall
-from vaebook.metrics.quadrature import GridPosterior, grid_posterior, quadrature_elbo
-from vaebook.metrics.sharpness import (
-    gradient_energy,
-    power_spectrum,
-    relative_sharpness,
-    sharpness,
-    spectral_energy,
-)
-from vaebook.metrics.two_sample import (
+from vaebook.metrics.latent.two_sample import (
     ClassifierTest,
     MarginalTest,
     MmdTest,
@@ -60,8 +36,34 @@ from vaebook.metrics.two_sample import (
     kolmogorov_smirnov,
     mmd_test,
 )
+from vaebook.metrics.likelihood.bounds import (
+    evaluate_elbo,
+    importance_weighted_nll,
+    prior_monte_carlo_log_likelihood,
+)
+from vaebook.metrics.likelihood.importance import (
+    effective_sample_size,
+    importance_log_weights,
+    log_mean_interval,
+    log_mean_weight,
+)
+from vaebook.metrics.likelihood.laplace import laplace_proposal
+from vaebook.metrics.likelihood.quadrature import GridPosterior, grid_posterior, quadrature_elbo
+from vaebook.metrics.samples.frechet import frechet_bias, frechet_distance, gaussian_frechet
+from vaebook.metrics.samples.inversion import Inversion, invert
+from vaebook.metrics.samples.measure import MEASURES, Reference, measure_samples
+from vaebook.metrics.samples.novelty import Novelty, nearest_distance, novelty
+from vaebook.metrics.samples.precision_recall import PrecisionRecall, precision_recall
+from vaebook.metrics.samples.sharpness import (
+    gradient_energy,
+    power_spectrum,
+    relative_sharpness,
+    sharpness,
+    spectral_energy,
+)
 
 __all__ = [
+    "MEASURES",
     "AggregateMoments",
     "Auroc",
     "ClassifierTest",
@@ -72,6 +74,7 @@ __all__ = [
     "Novelty",
     "PrecisionRecall",
     "RateSplit",
+    "Reference",
     "active_units",
     "aggregate_log_prob",
     "aggregate_moments",
@@ -96,6 +99,7 @@ __all__ = [
     "log_mean_interval",
     "log_mean_weight",
     "mahalanobis",
+    "measure_samples",
     "minibatch_mutual_information",
     "mmd_test",
     "nearest_distance",

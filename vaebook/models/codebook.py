@@ -15,7 +15,7 @@ GRACE = 2.0  # a vector that was moved counts as this many times the least share
 class Quantised(NamedTuple):
     """What a codebook makes of vectors."""
 
-    letters: Int[Tensor, "*batch"]  # which entry is nearest
+    codes: Int[Tensor, "*batch"]  # which entry is nearest
     vectors: Float[Tensor, "*batch e"]  # that entry; its gradient goes to the input
     commitment: Float[Tensor, "*batch"]  # squared distance to it, for the encoder to shorten
 
@@ -72,24 +72,24 @@ class Codebook(Configured, nn.Module):
     def nearest(self, inputs: Float[Tensor, "*batch e"]) -> Int[Tensor, "*batch"]:
         """The index of the vector nearest to each input."""
         flat = inputs.detach().reshape(-1, self.vectors.shape[1])
-        letters = torch.cdist(flat, self.vectors).argmin(1)
-        return letters.reshape(inputs.shape[:-1])
+        codes = torch.cdist(flat, self.vectors).argmin(1)
+        return codes.reshape(inputs.shape[:-1])
 
     def forward(self, inputs: Float[Tensor, "*batch e"]) -> Quantised:
         """Round the inputs to the codebook; in training mode, let the codebook follow them."""
-        letters = self.nearest(inputs)
-        chosen = self.vectors[letters]
+        codes = self.nearest(inputs)
+        chosen = self.vectors[codes]
         commitment = ((inputs - chosen) ** 2).sum(-1)
         # The value is the chosen vector, the gradient is the input's.
         straight_through = inputs + (chosen - inputs).detach()
         if self.training:
-            self._follow(inputs.detach(), letters)
-        return Quantised(letters, straight_through, commitment)
+            self._follow(inputs.detach(), codes)
+        return Quantised(codes, straight_through, commitment)
 
     @torch.no_grad()
-    def _follow(self, inputs: Float[Tensor, "*batch e"], letters: Int[Tensor, "*batch"]) -> None:
+    def _follow(self, inputs: Float[Tensor, "*batch e"], codes: Int[Tensor, "*batch"]) -> None:
         """Every size is known beforehand, so that a step can be recorded as a graph."""
-        flat, chosen = inputs.reshape(-1, inputs.shape[-1]), letters.flatten()
+        flat, chosen = inputs.reshape(-1, inputs.shape[-1]), codes.flatten()
         counts = torch.zeros_like(self.counts).index_add_(0, chosen, flat.new_ones(len(flat)))
         sums = torch.zeros_like(self.sums).index_add_(0, chosen, flat)
         self.chosen += counts

@@ -1,4 +1,4 @@
-"""The vector-quantised autoencoder: a code is a word of discrete letters (chapter 09)."""
+"""The vector-quantised autoencoder: it has discrete codes (chapter 09)."""
 
 import math
 
@@ -18,23 +18,23 @@ from vaebook.models.vae import Elbo
 
 
 class VQVAE(LatentVariableModel):
-    r"""An autoencoder whose code is ``num_letters`` letters of an alphabet of K vectors.
+    r"""An autoencoder whose encoder chooses ``num_codes`` vectors of a codebook of K.
 
-    A VAE with a discrete z and a q(z | x) that puts all probability on one word. Its entropy is
-    zero, so that under the uniform prior the rate is ``num_letters`` · log K for every picture:
-    a constant, which training can leave out. What is trained is
+    A VAE with a discrete z and a q(z | x) that puts all probability on one row of codes. Its
+    entropy is zero, so that under the uniform prior the rate is ``num_codes`` · log K for every
+    picture: a constant, which training can leave out. What is trained is
 
     .. math:: -\log p(x \mid z) + \gamma\, \lVert \text{encoder}(x) - z \rVert^2
 
-    Afterwards a better prior over words is fitted to those of the training pictures by
-    :func:`vaebook.distributions.fit_letters`; to draw new pictures, it is needed.
+    Afterwards a better prior over codes is fitted to those of the training pictures by
+    :func:`vaebook.distributions.fit_codes`; to draw new pictures, it is needed.
 
     Args:
         image_shape: ``(channels, height, width)``.
-        num_letters: letters in a word.
-        codebook_size: K, how many different letters there are, shared by all places.
-        letter_dim: numbers in the vector of a letter.
-        network: plan of encoder and decoder, which see ``num_letters · letter_dim`` numbers.
+        num_codes: vectors chosen for a picture, one at each place.
+        codebook_size: K, how many vectors there are to choose from, shared by all places.
+        code_dim: numbers in a vector.
+        network: plan of encoder and decoder, which see ``num_codes · code_dim`` numbers.
         likelihood: p(x | z); Gaussian pixels with σ = 0.1 by default.
         commitment: γ, how strongly the encoder is held to the codebook, in nats.
 
@@ -45,23 +45,23 @@ class VQVAE(LatentVariableModel):
     def __init__(
         self,
         image_shape: ImageShape,
-        num_letters: int = 16,
+        num_codes: int = 16,
         codebook_size: int = 32,
         *,
-        letter_dim: int = 4,
+        code_dim: int = 4,
         network: Network | None = None,
         likelihood: Likelihood | None = None,
         commitment: float = 1.0,
     ) -> None:
-        check_count("num_letters", num_letters)
-        check_count("letter_dim", letter_dim)
-        super().__init__(image_shape, num_letters * letter_dim)
+        check_count("num_codes", num_codes)
+        check_count("code_dim", code_dim)
+        super().__init__(image_shape, num_codes * code_dim)
         check_weight("commitment", commitment)
-        self.num_letters, self.letter_dim = num_letters, letter_dim
+        self.num_codes, self.code_dim = num_codes, code_dim
         self.commitment = commitment
         self.network = as_network(network)
         self.encoder = self.network.encoder(self.image_shape, self.latent_dim)
-        self.codebook = Codebook(codebook_size, letter_dim)
+        self.codebook = Codebook(codebook_size, code_dim)
         self.likelihood = as_likelihood(likelihood)
         channels, height, width = self.image_shape
         outputs = (channels * self.likelihood.outputs_per_channel, height, width)
@@ -69,64 +69,64 @@ class VQVAE(LatentVariableModel):
 
     @property
     def codebook_size(self) -> int:
-        """K, how many different letters there are."""
+        """K, how many vectors there are to choose from."""
         return len(self.codebook.vectors)
 
     @property
     def uniform_rate(self) -> float:
-        """What a word costs in nats where all words are equally probable: num_letters · log K."""
-        return self.num_letters * math.log(self.codebook_size)
+        """What a picture's codes cost in nats where all are equally probable: num_codes · log K."""
+        return self.num_codes * math.log(self.codebook_size)
 
     def _vectors(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n l e"]:
         check_images(images, self.image_shape, dtype=self.dtype)
         output: Tensor = self.encoder(images.to(self.device)).to(self.dtype)
-        return output.unflatten(1, (self.num_letters, self.letter_dim))
+        return output.unflatten(1, (self.num_codes, self.code_dim))
 
     def _likelihood_of(self, vectors: Float[Tensor, "n l e"]) -> Distribution:
         return self.likelihood(self.decoder(vectors.flatten(1)).to(self.dtype))
 
-    def likelihood_of(self, letters: Int[Tensor, "n l"]) -> Distribution:
-        """p(x | z) for each word, a distribution over images.
+    def likelihood_of(self, codes: Int[Tensor, "n l"]) -> Distribution:
+        """p(x | z) for each row of codes, a distribution over images.
 
         Raises:
-            ValueError: if the letters are not whole numbers ``[n, num_letters]`` below K.
+            ValueError: if the codes are not whole numbers ``[n, num_codes]`` below K.
         """
-        self._check_letters(letters)
-        return self._likelihood_of(self.codebook.vectors[letters.to(self.device)])
+        self._check_codes(codes)
+        return self._likelihood_of(self.codebook.vectors[codes.to(self.device)])
 
     def encode(self, images: Float[Tensor, "n c h w"]) -> Int[Tensor, "n l"]:
-        """The word of each image: letters from 0 to K − 1."""
+        """The codes of each image: indices from 0 to K − 1."""
         return self.codebook.nearest(self._vectors(images))
 
-    def decode(self, letters: Int[Tensor, "n l"]) -> Float[Tensor, "n c h w"]:
-        """The mean image of each word.
+    def decode(self, codes: Int[Tensor, "n l"]) -> Float[Tensor, "n c h w"]:
+        """The mean image of each row of codes.
 
         Raises:
-            ValueError: if the letters are not whole numbers ``[n, num_letters]`` below K.
+            ValueError: if the codes are not whole numbers ``[n, num_codes]`` below K.
         """
-        return self.likelihood_of(letters).mean
+        return self.likelihood_of(codes).mean
 
-    def _check_letters(self, letters: Tensor) -> None:
+    def _check_codes(self, codes: Tensor) -> None:
         if (
-            not isinstance(letters, Tensor)
-            or letters.dtype != torch.long
-            or letters.ndim != 2
-            or letters.shape[1] != self.num_letters
+            not isinstance(codes, Tensor)
+            or codes.dtype != torch.long
+            or codes.ndim != 2
+            or codes.shape[1] != self.num_codes
         ):
             given = (
-                f"{letters.dtype} {tuple(letters.shape)}"
-                if isinstance(letters, Tensor)
-                else type(letters).__name__
+                f"{codes.dtype} {tuple(codes.shape)}"
+                if isinstance(codes, Tensor)
+                else type(codes).__name__
             )
             raise ValueError(
-                f"letters is {given}; expected whole numbers (torch.long) "
-                f"[n, {self.num_letters}], one row for each image, as encode gives them."
+                f"codes is {given}; expected whole numbers (torch.long) "
+                f"[n, {self.num_codes}], one row for each image, as encode gives them."
             )
         if values_are_checked():
             return
-        if len(letters) and not 0 <= int(letters.min()) <= int(letters.max()) < self.codebook_size:
+        if len(codes) and not 0 <= int(codes.min()) <= int(codes.max()) < self.codebook_size:
             raise ValueError(
-                f"letters lie in [{int(letters.min())}, {int(letters.max())}]; "
+                f"codes lie in [{int(codes.min())}, {int(codes.max())}]; "
                 f"expected 0 to {self.codebook_size - 1}."
             )
 
@@ -141,52 +141,52 @@ class VQVAE(LatentVariableModel):
         return distortion + self.commitment * quantised.commitment.sum(1)
 
     def epoch_columns(self) -> dict[str, float]:
-        """What an epoch adds to the history: ``perplexity``, how many letters are in use.
+        """What an epoch adds to the history: ``perplexity``, how many vectors are in use.
 
-        From 1, where every picture is spelled with the same letter, to K.
+        From 1, where all places of all pictures have the same, to K.
         """
         return {"perplexity": self.codebook.perplexity()}
 
     def elbo(self, images: Float[Tensor, "n c h w"], *, prior: Distribution | None = None) -> Elbo:
         """A lower bound of log p(x) of each image and its two terms, in nats; nothing is random.
 
-        p(x) is a sum over all words; the bound keeps the term of one, log p(x | z) + log p(z).
+        p(x) is a sum over all codes; the bound keeps the term of one row, log p(x | z) + log p(z).
 
         Args:
             images: floats in [0, 1].
-            prior: over words of letters, event shape ``(num_letters,)``; uniform by default.
+            prior: over codes, event shape ``(num_codes,)``; uniform by default.
         """
-        letters = self.encode(images)
-        distortion = -self.likelihood_of(letters).log_prob(images.to(self.device))
+        codes = self.encode(images)
+        distortion = -self.likelihood_of(codes).log_prob(images.to(self.device))
         if prior is None:
             rate = torch.full_like(distortion, self.uniform_rate)
         else:
             self._check_prior(prior)
-            rate = -prior.log_prob(letters).to(distortion)
+            rate = -prior.log_prob(codes).to(distortion)
         return Elbo(-(distortion + rate), distortion, rate)
 
     def _check_prior(self, prior: Distribution) -> None:
-        if tuple(prior.event_shape) != (self.num_letters,):
+        if tuple(prior.event_shape) != (self.num_codes,):
             raise ValueError(
                 f"the prior is over events of shape {tuple(prior.event_shape)}; expected "
-                f"({self.num_letters},). Fit one with fit_letters(model.encode(images), K)."
+                f"({self.num_codes},). Fit one with fit_codes(model.encode(images), K)."
             )
 
     def sample(
         self, num_images: int, *, prior: Distribution | None = None, seed: int | None = None
     ) -> Float[Tensor, "n c h w"]:
-        """New images: a word from the prior, then the mean image of p(x | z); without gradients.
+        """New images: codes from the prior, then the mean image of p(x | z); without gradients.
 
         Args:
             num_images: how many; they are decoded in blocks.
-            prior: over words; uniform by default, whose words the decoder has hardly seen.
+            prior: over codes; uniform by default, whose codes the decoder has hardly seen.
             seed: makes the draw repeatable and leaves torch's global generator alone.
         """
         check_count("num_images", num_images)
         if prior is None:
             with seeded(seed) if seed is not None else unseeded():
-                letters = torch.randint(self.codebook_size, (num_images, self.num_letters))
+                codes = torch.randint(self.codebook_size, (num_images, self.num_codes))
         else:
             self._check_prior(prior)
-            letters = self._draw(prior, num_images, seed)
-        return self.decode_all(letters)
+            codes = self._draw(prior, num_images, seed)
+        return self.decode_all(codes)

@@ -19,7 +19,7 @@ COLOURS: dict[str, str] = {
     "pca": "#999999",
     "optimal": "#332288",
     "learned prior": "#009E73",
-    "letters": "#D55E00",
+    "discrete codes": "#D55E00",
     "fitted afterwards": "#E69F00",
     "flow matching": "#882255",
 }

@@ -151,13 +151,13 @@ def calls() -> dict[str, dict[str, Any]]:
         "FlowPrior": {**size, **spline},
         "FixedPrior": {"distribution": standard},
         "as_prior": {"prior": standard, **size},
-        "fit_letters": {
-            "letters": torch.arange(180).reshape(60, 3) % 4,
-            "alphabet_size": 4,
+        "fit_codes": {
+            "codes": torch.arange(180).reshape(60, 3) % 4,
+            "codebook_size": 4,
             **fitting,
         },
         "MADE": {"num_variables": 3, "hidden": (8,), "num_values": 4},
-        "AutoregressiveLetters": {"network": d.MADE(3, (8,), num_values=4)},
+        "AutoregressiveCodes": {"network": d.MADE(3, (8,), num_values=4)},
         "translate_loss": {
             "image_shape": SHAPE,
             "latent_dim": 2,

@@ -74,9 +74,9 @@ def from_both_ends(side: float, n: int = 100_001) -> tuple[Tensor, Tensor]:
     return torch.cat([r - side, side - r]).float(), weights.repeat(2)
 
 
-def words(num_letters: int, alphabet_size: int) -> tuple[Tensor, Tensor]:
-    """All words; pictures, with two letters."""
-    every = torch.tensor(list(itertools.product(range(alphabet_size), repeat=num_letters)))
+def all_codes(num_codes: int, codebook_size: int) -> tuple[Tensor, Tensor]:
+    """All rows of codes; pictures, with a codebook of two."""
+    every = torch.tensor(list(itertools.product(range(codebook_size), repeat=num_codes)))
     return every, torch.ones(len(every)).double()
 
 
@@ -108,7 +108,7 @@ def black_or_white(context: bool, largest: float) -> Case:
             likelihood = d.AutoregressiveLikelihood((1, 2, 2), hidden=(8,))
         for weight in likelihood.parameters():
             weight.data *= 20
-    pictures, weights = words(4, 2)
+    pictures, weights = all_codes(4, 2)
     leaves = [output, *likelihood.parameters()]
     density = likelihood(output.reshape(1, 2, 2))
     return Case(density, pictures.float().reshape(-1, 1, 2, 2), weights, leaves)
@@ -275,16 +275,16 @@ def corners() -> Case:
                 torch.ones(4).double())  # fmt: skip
 
 
-def letters(fit: bool, **options: Any) -> Case:
-    points, weights = words(3, 4)
-    if fit:  # ever the same word
+def discrete(fit: bool, **options: Any) -> Case:
+    points, weights = all_codes(3, 4)
+    if fit:  # ever the same row
         fixed = torch.tensor([[0, 3, 1]]).expand(40, 3)
-        return Case(d.fit_letters(fixed, 4, **options), points, weights)
+        return Case(d.fit_codes(fixed, 4, **options), points, weights)
     with seeded(0):
         network = d.MADE(3, (8, 8), num_values=4)
     for weight in network.parameters():
         weight.data *= 10
-    return Case(d.AutoregressiveLetters(network), points, weights, list(network.parameters()))
+    return Case(d.AutoregressiveCodes(network), points, weights, list(network.parameters()))
 
 
 def carried() -> Case:
@@ -373,8 +373,8 @@ CASES: dict[str, list[partial[Case]]] = {
     "fit_flow_matching": [fitted_line],
     "fit_box": [partial(boxed, d.fit_box)],
     "BoxCorners": [corners],
-    "fit_letters": [partial(letters, True), partial(letters, True, autoregressive=True)],
-    "AutoregressiveLetters": [partial(letters, False)],
+    "fit_codes": [partial(discrete, True), partial(discrete, True, autoregressive=True)],
+    "AutoregressiveCodes": [partial(discrete, False)],
     "ContinuousFlow": [carried],
 }
 

@@ -13,7 +13,7 @@ from vaebook.experiments import EXPERIMENTS
 from vaebook.experiments.ch10_why_blurry import blur_causes, blur_cross
 from vaebook.experiments.ch10_why_blurry.blur_causes import Paired, measure
 from vaebook.metrics import posterior_parameters, power_spectrum, sharpness
-from vaebook.metrics.sharpness import gradient_energy, relative_sharpness, spectral_energy
+from vaebook.metrics.samples.sharpness import gradient_energy, relative_sharpness, spectral_energy
 from vaebook.models import MLP, VAE
 
 TINY = MLP((8,), background=0.95)

@@ -81,7 +81,7 @@ def write_holes(folder: Path, *, box: float, mixture: float) -> None:
     """Shares of dogs at 16 numbers, and rows that the rule must not look at."""
     rows = [
         {"seed": seed, "model": model, "latent_dim": latent_dim, "sampler": sampler}
-        | {"share": share * (1 + JITTER[seed]), "orthants": 4000}
+        | {"validity": share * (1 + JITTER[seed]), "orthants": 4000}
         for seed in SEEDS
         for model, latent_dim, scale in (
             ("autoencoder", 16, 1),

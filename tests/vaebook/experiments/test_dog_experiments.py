@@ -12,7 +12,7 @@ from vaebook.data.dog_controls import dog_controls
 from vaebook.distributions import fit_box, standard_normal
 from vaebook.experiments.ch02_holes import code_map, dog_threshold, holes
 from vaebook.experiments.ch06_vae import anatomy, pixel_noise
-from vaebook.metrics.nearest_dog import nearest_dog
+from vaebook.metrics.dogs import nearest_dog
 from vaebook.models import MLP, VAE, Autoencoder
 
 TINY = MLP((8,), background=0.95)
@@ -91,13 +91,11 @@ def test_midpoints_are_halfway_and_great_circles_keep_the_norm() -> None:
 def test_dogs_are_judged_to_be_dogs_and_copies_to_be_copies() -> None:
     new = FEW.test.images[:10]
     judged = holes.judge(new, nearest_dog(new), FEW)
-    assert (judged["share"], judged["share_half"], judged["share_double"]) == (1, 1, 1)
+    assert (judged["validity"], judged["validity_at_0.5"], judged["validity_at_2"]) == (1, 1, 1)
     pixels = (new[:, None] - FEW.train.images).square().mean((2, 3, 4)).sqrt()
-    assert judged["novelty"] == pytest.approx(float(pixels.amin(1).median()), rel=1e-3)
+    assert judged["training_distance"] == pytest.approx(float(pixels.amin(1).median()), rel=1e-3)
     copies = FEW.train.images[:10]
-    assert (
-        holes.judge(copies, nearest_dog(copies), FEW)["novelty"] < 2e-3
-    )  # 0, but for cdist's rounding
+    assert holes.judge(copies, nearest_dog(copies), FEW)["training_distance"] == 0
 
 
 def test_codes_of_an_autoencoder_are_points_and_of_a_vae_draws() -> None:
@@ -123,7 +121,9 @@ def test_holes_measures_every_sampler(monkeypatch: pytest.MonkeyPatch) -> None:
             expected = holes.SAMPLERS[model] + (holes.MORE_SAMPLERS[model] if more else ())
             assert tuple(found) == expected
     assert {key.split("/")[1] for key in pictures} == {"2"}
-    assert all(0 <= row["share_half"] <= row["share"] <= row["share_double"] <= 1 for row in rows)
+    assert all(
+        0 <= row["validity_at_0.5"] <= row["validity"] <= row["validity_at_2"] <= 1 for row in rows
+    )
 
 
 @pytest.mark.usefixtures("few_dogs")
@@ -156,19 +156,19 @@ def test_pixel_noise_follows_its_recipes() -> None:
         (0.1, "prior"), (0.1, "reconstruction"), (10.0, "prior"), (10.0, "reconstruction"),
     ]  # fmt: skip
     assert rows[2]["rate"] < rows[0]["rate"]  # what is below the noise is not worth its nats
-    assert all(row["novelty"] > 0 for row in rows)
+    assert all(row["training_distance"] > 0 for row in rows)
 
 
 def test_the_threshold_lets_dogs_through_and_stops_what_is_none() -> None:
     rows = {row["pictures"]: row for row in dog_threshold.run(0, num_images=12)}
     assert set(rows) == set(dog_controls(1, seed=0))
-    assert rows["dog"]["found"] == rows["dog"]["share"] == 1
-    assert rows["noise"]["share_double"] == rows["empty paper"]["share"] == 0
+    assert rows["dog"]["found"] == rows["dog"]["validity"] == 1
+    assert rows["noise"]["validity_at_2"] == rows["empty paper"]["validity"] == 0
     assert rows["dog, blurred by 0.5 pixels"]["median"] < rows["dog, blurred by 2 pixels"]["median"]
-    assert rows["mean of two dogs"]["share"] < 0.5
+    assert rows["mean of two dogs"]["validity"] < 0.5
     for row in rows.values():
         assert row["low"] <= row["median"] <= row["high"]
-        assert row["share_half"] <= row["share"] <= row["share_double"]
+        assert row["validity_at_0.5"] <= row["validity"] <= row["validity_at_2"]
 
 
 def test_controls_are_made_from_the_same_dogs() -> None:

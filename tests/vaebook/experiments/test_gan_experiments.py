@@ -18,7 +18,7 @@ from vaebook.experiments.ch11_gan.models import (
     uniform_noise,
 )
 from vaebook.experiments.ch11_gan.rules import forgotten, needed
-from vaebook.metrics.nearest_dog import nearest_dog
+from vaebook.metrics.dogs import nearest_dog
 from vaebook.models import GAN, VAE, Conv
 from vaebook.models.gan import discriminator_loss
 from vaebook.training import WeightAverage, fit
@@ -94,11 +94,11 @@ def test_judge_on_real_dogs_and_on_one_dog() -> None:
     real = gan_recipes.judge(data.test.images, data)
     assert real["validity"] == 1.0
     assert real["sharpness"] == pytest.approx(1.0)
-    assert real["coverage_of_ceiling"] == pytest.approx(1.0, abs=0.06)
+    assert real["coverage"] == pytest.approx(1.0, abs=0.06)
     assert real["ks"] < 0.2  # 0.87 / sqrt(40) = 0.14 on average
     same = gan_recipes.judge(data.test.images[:1].expand(12, -1, -1, -1), data)
     assert same["ks"] > 0.6  # one value: between ½ and 1
-    assert same["coverage_of_ceiling"] < 0.25
+    assert same["coverage"] < 0.25
     none = gan_recipes.judge(torch.rand(4, 1, 16, 16), data)
     assert none["validity"] == 0
     assert "ks" not in none
@@ -171,8 +171,18 @@ def written_record(**changes: float) -> pd.DataFrame:
     rows = []
     for seed in range(5):
         jitter = 0.01 * (seed - 2)
-        base = {"seed": seed, "last": True, "precision": 0.5, "drift": 0.1, "recall": 0.1}
-        base |= {"average_precision": 0.8, "average_recall": 0.4 + jitter, "average_drift": 0.01}
+        base = {
+            "seed": seed,
+            "last": True,
+            "precision_pixels": 0.5,
+            "drift": 0.1,
+            "recall_pixels": 0.1,
+        }
+        base |= {
+            "average_precision_pixels": 0.8,
+            "average_recall_pixels": 0.4 + jitter,
+            "average_drift": 0.01,
+        }
         base |= {"validity": 0.7 + jitter}
         rows.append({"recipe": REFERENCE, **base})
         for name, change in changes.items():

@@ -139,7 +139,7 @@ def test_experiment_rows() -> None:
     assert rows != kl_monte_carlo.run(1, num_repeats=20)
     for row in rows:
         assert 0.5 < row["rms_error"] / row["predicted_error"] < 1.7
-        assert 0.6 <= row["coverage"] <= 1
+        assert 0.6 <= row["covered"] <= 1
 
 
 def test_affine_prior_is_a_change_of_units() -> None:

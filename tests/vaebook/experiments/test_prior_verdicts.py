@@ -35,7 +35,7 @@ def write_priors(
     frame = pd.DataFrame(rows)
     parts = (
         frame["model"].isin(EXPERIMENTS["priors_learned"].settings["models"]),
-        frame["model"].isin(("letters",)),
+        frame["model"].isin(("discrete codes",)),
     )
     frame[parts[0]].to_csv(folder / "priors_learned.csv", index=False)
     frame[parts[1]].to_csv(folder / "priors_afterwards.csv", index=False)

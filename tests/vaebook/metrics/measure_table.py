@@ -12,7 +12,7 @@ from torch.distributions import Distribution, MultivariateNormal
 from tests.properties import normal, uniform
 from vaebook import metrics
 from vaebook.distributions import standard_normal
-from vaebook.metrics import nearest_dog
+from vaebook.metrics import dogs as oracle
 from vaebook.models import MLP, VAE
 from vaebook.training import seeded
 
@@ -29,8 +29,7 @@ class Argument(NamedTuple):
 def all_measures() -> dict[str, Callable[..., Any]]:
     """The public functions of ``vaebook.metrics`` and of its oracle for dogs."""
     found = {name: getattr(metrics, name) for name in metrics.__all__}
-    oracle = ("nearest_dog", "validity", "factor_coverage", "coverage_ceiling")
-    found |= {name: getattr(nearest_dog, name) for name in oracle}
+    found |= {name: getattr(oracle, name) for name in oracle.__all__}
     return {name: thing for name, thing in found.items() if inspect.isfunction(thing)}
 
 
@@ -72,11 +71,15 @@ def table() -> dict[str, dict[str, Argument]]:
         "auroc": {"normal": scores, "anomalous": others, "num_resamples": count, "seed": seed},
         "choose_threshold": {"validation": scores, "false_alarms": Argument("share", 0.05)},
         "classifier_test": {**sets, "seed": seed},
-        "coverage_ceiling": {"n": count, "num_bins": count},
+        "coverage": {
+            "factors": Argument("table", normal(11, 9, 16).float()),
+            "of": Argument("factor names", ("x", "size")),
+        },
+        "overlap_ceiling": {"n": count, "num_bins": count},
         "draw_aggregate": {**posterior, **drawn},
         "effective_sample_size": {"log_weights": weights},
         "evaluate_elbo": {**of_model, **batched},
-        "factor_coverage": {
+        "factor_overlap": {
             "factors": Argument("table", normal(11, 9, 16).float()),
             "num_bins": count,
         },
@@ -131,6 +134,13 @@ def table() -> dict[str, dict[str, Argument]]:
         "nearest_distance": {"images": images, "training": other},
         "nearest_dog": {"images": dogs},
         "neighbour_distance": {"images": items, "known": more, "num_neighbours": count},
+        "measure_samples": {
+            "samples": dogs,
+            "reference": Argument("reference", metrics.Reference(uniform(9, 3, 1, 32, 32).float())),
+            "measures": Argument("names of measures", ["sharpness"]),
+            "num_judged": count,
+            "found": Argument("nearest dogs", None),
+        },
         "novelty": {
             "samples": images,
             "training": other,

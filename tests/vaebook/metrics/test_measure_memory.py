@@ -81,6 +81,11 @@ LARGE: dict[str, Callable[[], Any]] = {
     "minibatch_mutual_information": lambda: metrics.minibatch_mutual_information(
         posterior(), batch_size=2000, num_batches=1
     ),
+    "measure_samples": lambda: metrics.measure_samples(
+        pictures(2000),
+        metrics.Reference(1 - pictures(2000), pictures(2000), lambda images: images.mean((2, 3))),
+        ["sharpness", "spectrum", "pixels", "features", "novelty"],
+    ),
     "nearest_distance": lambda: metrics.nearest_distance(pictures(N), pictures(N)),
     "neighbour_distance": lambda: metrics.neighbour_distance(features, others),
     "novelty": lambda: metrics.novelty(pictures(N), pictures(N), uniform(8, 50)),
@@ -100,10 +105,10 @@ LARGE: dict[str, Callable[[], Any]] = {
 }
 # What these need grows with what they are given, and no faster; nearest_dog goes in batches of 256.
 LINEAR = {
-    "active_units", "aggregate_moments", "choose_threshold", "classifier_test", "coverage_ceiling",
-    "draw_aggregate", "effective_sample_size", "factor_coverage", "flagged", "frechet_bias",
+    "active_units", "aggregate_moments", "choose_threshold", "classifier_test", "coverage",
+    "draw_aggregate", "effective_sample_size", "factor_overlap", "flagged", "frechet_bias",
     "gaussian_frechet", "kolmogorov_smirnov", "log_ball_volume", "log_mean_interval",
-    "log_mean_weight", "mahalanobis", "nearest_dog", "posterior_parameters",
+    "log_mean_weight", "mahalanobis", "nearest_dog", "overlap_ceiling", "posterior_parameters",
     "principal_dimensions", "rate_per_dimension", "share_in_orthants_of", "validity",
 }  # fmt: skip
 

@@ -21,7 +21,7 @@ MODELS: dict[str, Callable[[], nn.Module]] = {
     "VAE of convolutions": lambda: VAE(SHAPE, 3, network=Conv((4, 8), 16, "leaky relu")),
     "full posterior": lambda: VAE(SHAPE, 3, posterior="full", network=MLP((8,), "tanh")),
     "autoencoder": lambda: Autoencoder(SHAPE, 3, network=Conv((4,), 8)),
-    "VQVAE": lambda: VQVAE(SHAPE, 3, 8, letter_dim=2, network=MLP((8,))),
+    "VQVAE": lambda: VQVAE(SHAPE, 3, 8, code_dim=2, network=MLP((8,))),
 }
 
 

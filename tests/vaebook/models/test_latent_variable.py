@@ -299,7 +299,7 @@ MODELS: dict[str, Callable[[], tuple[nn.Module, tuple[Tensor, ...]]]] = {
     "incomplete": lambda: (IncompleteVAE(5, 2, num_importance=3), (table(), table() > 0)),
     "autoencoder": lambda: (Autoencoder(SHAPE, D), (images(),)),
     "WAE": lambda: (WassersteinAutoencoder(SHAPE, D), (images(),)),
-    "VQ-VAE": lambda: (VQVAE(SHAPE, 2, 8, letter_dim=2), (images(),)),
+    "VQ-VAE": lambda: (VQVAE(SHAPE, 2, 8, code_dim=2), (images(),)),
 }
 
 

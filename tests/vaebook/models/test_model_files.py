@@ -61,7 +61,7 @@ MODELS: dict[str, tuple[Build, Data]] = {
         lambda: m.ConditionalVAE(SHAPE, 2, condition_dim=3, network=NET, prior="learned", beta=2.0),
         (IMAGES, CONDITIONS),
     ),
-    "VQVAE": (lambda: m.VQVAE(SHAPE, 3, 5, letter_dim=2, network=NET), (IMAGES,)),
+    "VQVAE": (lambda: m.VQVAE(SHAPE, 3, 5, code_dim=2, network=NET), (IMAGES,)),
     "WassersteinAutoencoder": (
         lambda: m.WassersteinAutoencoder(
             SHAPE, 2, network=NET, prior=d.unit_laplace(2), kernel="rbf", scales=[0.5, 2.0]

@@ -10,7 +10,7 @@ from torch.distributions import Independent, MultivariateNormal, Normal
 
 from tests.properties import a_few, generator, normal, seeds, uniform
 from vaebook.distributions import DiagonalGaussian
-from vaebook.metrics.sharpness import gradient_energy
+from vaebook.metrics.samples.sharpness import gradient_energy
 from vaebook.models.optimal_decoder import OptimalDecoder
 
 

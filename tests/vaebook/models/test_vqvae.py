@@ -1,4 +1,4 @@
-"""The VQ-VAE: nearest letters, straight-through gradients, the codebook's k-means, its bound."""
+"""The VQ-VAE: nearest codes, straight-through gradients, the codebook's k-means, its bound."""
 
 import math
 
@@ -9,7 +9,7 @@ from torch.distributions import Categorical, Independent
 
 from tests.properties import normal, uniform
 from vaebook.data import load_digits
-from vaebook.distributions import GaussianLikelihood, fit_letters
+from vaebook.distributions import GaussianLikelihood, fit_codes
 from vaebook.models import MLP, VQVAE, Codebook
 from vaebook.training import fit, load_weights, save_weights, seeded
 
@@ -18,7 +18,7 @@ SHAPE = (1, 4, 4)
 
 
 def small(**options) -> VQVAE:
-    settings = {"num_letters": 3, "codebook_size": 4, "letter_dim": 2} | options
+    settings = {"num_codes": 3, "codebook_size": 4, "code_dim": 2} | options
     with seeded(0):
         return VQVAE(
             SHAPE, network=MLP((8,), activation="tanh"), likelihood=GaussianLikelihood(0.3),
@@ -38,12 +38,12 @@ def book(**options) -> Codebook:
         return Codebook(5, 3, **options).eval()
 
 
-def test_a_letter_is_the_nearest_vector() -> None:
+def test_a_code_is_the_nearest_vector() -> None:
     codebook, inputs = book(), normal(0, 7, 2, 3).float()
     quantised = codebook(inputs)
     distances = ((inputs.numpy()[..., None, :] - codebook.vectors.numpy()) ** 2).sum(-1)
-    np.testing.assert_array_equal(quantised.letters, distances.argmin(-1))
-    close(quantised.vectors, codebook.vectors[quantised.letters])
+    np.testing.assert_array_equal(quantised.codes, distances.argmin(-1))
+    close(quantised.vectors, codebook.vectors[quantised.codes])
     np.testing.assert_allclose(quantised.commitment, distances.min(-1), rtol=1e-5)
 
 
@@ -58,7 +58,7 @@ def test_the_commitment_pulls_the_inputs_to_their_letters() -> None:
     codebook, inputs = book(), normal(0, 7, 3).float().requires_grad_()
     quantised = codebook(inputs)
     quantised.commitment.sum().backward()
-    close(inputs.grad, 2 * (inputs - codebook.vectors[quantised.letters]).detach())
+    close(inputs.grad, 2 * (inputs - codebook.vectors[quantised.codes]).detach())
 
 
 def test_in_evaluation_the_codebook_rests_and_in_training_it_follows() -> None:
@@ -74,15 +74,15 @@ def test_in_evaluation_the_codebook_rests_and_in_training_it_follows() -> None:
 def test_it_follows_the_means_of_its_inputs() -> None:
     """One step without memory is one step of k-means."""
     codebook, inputs = book(decay=0.0, least_share=0.0).train(), normal(0, 200, 3).float()
-    letters = codebook.nearest(inputs)
-    assert len(letters.unique()) == 5
+    codes = codebook.nearest(inputs)
+    assert len(codes.unique()) == 5
     codebook(inputs)
-    means = torch.stack([inputs[letters == k].mean(0) for k in range(5)])
+    means = torch.stack([inputs[codes == k].mean(0) for k in range(5)])
     close(codebook.vectors, means)
 
 
 def test_it_finds_the_clusters() -> None:
-    """Four clumps, five letters that all start in one place: idle letters are put to use."""
+    """Four clumps, five codes that all start in one place: idle codes are put to use."""
     centres = torch.tensor([[4.0, 0.0], [-4.0, 0.0], [0.0, 4.0], [0.0, -4.0]])
     with seeded(0):
         codebook = Codebook(5, 2, decay=0.9)
@@ -93,17 +93,17 @@ def test_it_finds_the_clusters() -> None:
     distance = torch.cdist(centres, codebook.vectors).amin(1)
     assert (distance < 0.15).all()
     shares = torch.bincount(codebook.nearest(inputs), minlength=5)
-    assert (shares > 0).all(), "no letter is dead"
+    assert (shares > 0).all(), "no code is dead"
 
 
-def test_the_first_batch_puts_every_letter_on_an_input() -> None:
+def test_the_first_batch_puts_every_vector_on_an_input() -> None:
     """Wherever the encoder puts them: a codebook of random vectors would stay far away."""
     codebook, inputs = book().train(), 100 + normal(0, 50, 3).float()
     codebook(inputs)
     assert (torch.cdist(codebook.vectors, inputs).amin(1) < 10).all()
     assert len(codebook.nearest(inputs).unique()) == 5
     few = book().train()
-    few(inputs[:2])  # fewer inputs than letters
+    few(inputs[:2])  # fewer inputs than codes
     assert few.vectors.isfinite().all()
 
 
@@ -167,15 +167,15 @@ def test_it_trains_saves_and_samples(tmp_path) -> None:
     model, pictures = small(), images(n=60)
     history = fit(model, pictures, num_epochs=40, batch_size=20, lr=1e-2, progress=False)
     assert history["loss"][-1] < history["loss"][0] - 0.5
-    assert len(model.encode(pictures).unique()) == 4, "all letters are used"
+    assert len(model.encode(pictures).unique()) == 4, "all codes are used"
     save_weights(model, tmp_path / "weights.safetensors")
     again = small()
     load_weights(again, tmp_path / "weights.safetensors")
     assert torch.equal(again.encode(pictures), model.encode(pictures))
-    prior = fit_letters(model.encode(pictures), model.codebook_size)
+    prior = fit_codes(model.encode(pictures), model.codebook_size)
     with seeded(2):
-        words = prior.sample((7,))
-    close(model.sample(7, prior=prior, seed=2), model.decode(words).detach())
+        codes = prior.sample((7,))
+    close(model.sample(7, prior=prior, seed=2), model.decode(codes).detach())
     assert torch.equal(model.sample(7, seed=2), model.sample(7, seed=2))
     assert not torch.equal(model.sample(7, seed=2), model.sample(7, seed=3))
     close(model.reconstruct(pictures), model.decode(model.encode(pictures)))
@@ -188,21 +188,21 @@ def test_training_follows_the_seed() -> None:
     assert torch.equal(models[0].codebook.vectors, models[1].codebook.vectors)
 
 
-def test_the_bound_against_the_sum_over_all_words() -> None:
-    """Three letters of four: 64 words, so p(x) can be summed."""
+def test_the_bound_against_the_sum_over_all_codes() -> None:
+    """Three codes of four: 64 rows, so p(x) can be summed."""
     model, pictures = small().double(), images().double()
     with seeded(0):
         prior = Independent(Categorical(logits=torch.randn(3, 4).double()), 1)
-    words = torch.cartesian_prod(*[torch.arange(4)] * 3)
-    output = model.decoder(model.codebook.vectors[words].flatten(1))
+    codes = torch.cartesian_prod(*[torch.arange(4)] * 3)
+    output = model.decoder(model.codebook.vectors[codes].flatten(1))
     likelihood = model.likelihood(output[:, None]).log_prob(pictures)  # [64, n]
     for given in (prior, None):
-        log_prior = given.log_prob(words) if given else torch.full((64,), -3 * math.log(4)).double()
+        log_prior = given.log_prob(codes) if given else torch.full((64,), -3 * math.log(4)).double()
         log_evidence = torch.logsumexp(likelihood + log_prior[:, None], 0)
         terms = model.elbo(pictures, prior=given)
         assert (terms.elbo <= log_evidence + 1e-9).all()
         close(terms.elbo, -(terms.distortion + terms.rate))
-        chosen = (words[None] == model.encode(pictures)[:, None]).all(-1).int().argmax(1)
+        chosen = (codes[None] == model.encode(pictures)[:, None]).all(-1).int().argmax(1)
         rows = torch.arange(6)
         close(terms.elbo, (likelihood + log_prior[:, None])[chosen, rows])
     assert model.elbo(pictures).rate[0].item() == pytest.approx(model.uniform_rate)
@@ -213,13 +213,13 @@ def test_wrong_use_says_what_to_do() -> None:
     model = small()
     with pytest.raises(ValueError, match=r"expected whole numbers \(torch.long\) \[n, 3\]"):
         model.decode(torch.zeros(2, 3))
-    with pytest.raises(ValueError, match=r"letters lie in \[0, 4\]; expected 0 to 3"):
+    with pytest.raises(ValueError, match=r"codes lie in \[0, 4\]; expected 0 to 3"):
         model.decode(torch.tensor([[0, 4, 0]]))
-    with pytest.raises(ValueError, match="Fit one with fit_letters"):
+    with pytest.raises(ValueError, match="Fit one with fit_codes"):
         model.sample(2, prior=Independent(Categorical(logits=torch.zeros(2, 4)), 1))
     with pytest.raises(ValueError, match="Divide bytes by 255"):
         model.loss(255 * images())
     with pytest.raises(ValueError, match="commitment is -1"):
         small(commitment=-1)
-    with pytest.raises(ValueError, match="num_letters is 0"):
-        small(num_letters=0)
+    with pytest.raises(ValueError, match="num_codes is 0"):
+        small(num_codes=0)

@@ -715,7 +715,7 @@ def test_an_interrupted_codebook_goes_on_in_the_same_session(tmp_path: Path) -> 
 
     def fresh() -> VQVAE:
         with seeded(0):
-            return VQVAE(SHAPE, 2, 8, letter_dim=2, network=MLP((8,)))
+            return VQVAE(SHAPE, 2, 8, code_dim=2, network=MLP((8,)))
 
     whole = fit(fresh(), IMAGES, num_epochs=3, batch_size=16)["perplexity"]
     model, ends = fresh(), Ends()

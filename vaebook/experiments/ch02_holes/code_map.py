@@ -7,7 +7,7 @@ from torch import Tensor
 
 from vaebook.data import load_dogs
 from vaebook.experiments.ch02_holes.holes import codes_of, train
-from vaebook.metrics.nearest_dog import nearest_dog
+from vaebook.metrics.dogs import nearest_dog
 
 
 def run(

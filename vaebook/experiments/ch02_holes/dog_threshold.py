@@ -3,14 +3,14 @@
 from typing import Any
 
 from vaebook.data.dog_controls import dog_controls
-from vaebook.metrics.nearest_dog import DOG_THRESHOLD, nearest_dog
+from vaebook.metrics.dogs import DOG_THRESHOLD, nearest_dog
 
 QUANTILES = {"low": 0.05, "median": 0.5, "high": 0.95}
 SHARES = {
     "found": 0.003,
-    "share": DOG_THRESHOLD,
-    "share_half": DOG_THRESHOLD / 2,
-    "share_double": DOG_THRESHOLD * 2,
+    "validity": DOG_THRESHOLD,
+    "validity_at_0.5": DOG_THRESHOLD / 2,
+    "validity_at_2": DOG_THRESHOLD * 2,
 }
 
 
@@ -24,8 +24,8 @@ def run(seed: int, *, num_images: int = 100) -> list[dict[str, Any]]:
     Returns:
         One row per group of ``pictures``: the quantiles of the distance (RMSE) at 5 % (``low``),
         50 % (``median``) and 95 % (``high``), the share within 0.003 of a dog (``found``), and the
-        shares within DOG_THRESHOLD (``share``), half (``share_half``) and twice that
-        (``share_double``).
+        shares within DOG_THRESHOLD (``validity``), half and twice that (``validity_at_0.5``,
+        ``validity_at_2``).
     """
     rows: list[dict[str, Any]] = []
     for name, images in dog_controls(num_images, seed=seed).items():

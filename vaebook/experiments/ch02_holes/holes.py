@@ -21,12 +21,15 @@ from vaebook.distributions import (
 )
 from vaebook.experiments.settings import DOG_NETWORK, DOG_TRAINING
 from vaebook.metrics import (
+    Reference,
     log_ball_volume,
     mahalanobis,
+    measure_samples,
+    nearest_distance,
     principal_dimensions,
     share_in_orthants_of,
 )
-from vaebook.metrics.nearest_dog import DOG_THRESHOLD, NearestDog, factor_coverage, nearest_dog
+from vaebook.metrics.dogs import NearestDog, factor_overlap, nearest_dog
 from vaebook.models import VAE, Autoencoder, slerp
 from vaebook.training import fit, seeded
 
@@ -118,14 +121,6 @@ def draw_codes(
     return drawn
 
 
-def nearest_image(
-    images: Float[Tensor, "n c h w"], reference: Float[Tensor, "m c h w"]
-) -> Float[Tensor, " n"]:
-    """RMSE of each image to the nearest one of ``reference``: near zero for a copy."""
-    pixels = math.sqrt(reference[0].numel())
-    return torch.cdist(images.flatten(1), reference.flatten(1)).amin(1) / pixels
-
-
 def judge(images: Float[Tensor, "n 1 s s"], found: NearestDog, data: ImageData) -> dict[str, float]:
     """What share of the images are dogs, how new are they, and of how many kinds?
 
@@ -135,18 +130,13 @@ def judge(images: Float[Tensor, "n 1 s s"], found: NearestDog, data: ImageData) 
         data: the dogs that the model was trained on.
 
     Returns:
-        ``share`` within DOG_THRESHOLD of a dog, ``share_half`` and ``share_double`` within half and
-        twice that; ``median_distance`` (RMSE); ``coverage`` of the factors' ranges by the nearest
-        dogs of all the images; ``novelty``, the median RMSE to the nearest training dog.
+        ``dogs`` of :func:`vaebook.metrics.measure_samples`; ``factor_overlap`` of the nearest dogs
+        of all the images, also where these are no dogs; ``training_distance``, the median RMSE to
+        the nearest training dog.
     """
-    near = found.distance / DOG_THRESHOLD
-    return {
-        "share": float((near <= 1).float().mean()),
-        "share_half": float((near <= 0.5).float().mean()),
-        "share_double": float((near <= 2).float().mean()),
-        "median_distance": float(found.distance.median()),
-        "coverage": float(factor_coverage(found.factors).mean()),
-        "novelty": float(nearest_image(images, data.train.images).median()),
+    return measure_samples(images, Reference(data.test.images), ["dogs"], found=found) | {
+        "factor_overlap": float(factor_overlap(found.factors).mean()),
+        "training_distance": float(nearest_distance(images, data.train.images).median()),
     }
 
 

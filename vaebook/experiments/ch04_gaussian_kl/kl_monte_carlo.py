@@ -72,7 +72,7 @@ def run(seed: int, *, num_repeats: int = 200) -> list[dict[str, Any]]:
                         "rms_error": float(error.square().mean().sqrt()),
                         "predicted_error": float((single_sample_variance(q) / num_samples).sqrt()),
                         "reported_error": float(standard_error.square().mean().sqrt()),
-                        "coverage": float((error.abs() < 1.96 * standard_error).double().mean()),
+                        "covered": float((error.abs() < 1.96 * standard_error).double().mean()),
                     }
                 )
     return rows

@@ -11,13 +11,12 @@ from vaebook.data.dogs import load_dogs
 from vaebook.distributions import GaussianLikelihood, LearnedGaussianLikelihood, fit_gaussian
 from vaebook.experiments.settings import DOG_LATENT_DIM, DOG_NETWORK, DOG_TRAINING
 from vaebook.metrics import (
+    Reference,
     evaluate_elbo,
     importance_weighted_nll,
+    measure_samples,
     posterior_parameters,
-    precision_recall,
-    sharpness,
 )
-from vaebook.metrics.nearest_dog import DOG_THRESHOLD, factor_coverage, nearest_dog
 from vaebook.models import MLP, VAE
 from vaebook.training import fit, seeded
 
@@ -40,7 +39,6 @@ VARIANTS: dict[str, Variant] = {
     "vae, learned σ": Variant(sample_codes=True, beta=1.0, sigma=None),
 }
 NUM_KEPT = 24  # pictures of each kind that the record keeps
-THRESHOLDS = (0.5, 1.0, 2.0)  # in units of DOG_THRESHOLD
 
 
 def load(data_name: str) -> ImageData:
@@ -86,18 +84,6 @@ def draw_images(model: VAE, codes: Distribution, num_images: int, seed: int) -> 
     """Decoded means of codes from a distribution."""
     with torch.no_grad(), seeded(seed):
         return model.decode(codes.sample((num_images,)))
-
-
-def dog_measures(images: Tensor) -> dict[str, float]:
-    """How many are dogs, and how many kinds: shares in [0, 1] and RMSE."""
-    found = nearest_dog(images)
-    measures = {"distance": float(found.distance.median())}
-    for factor in THRESHOLDS:
-        share = float((found.distance <= factor * DOG_THRESHOLD).float().mean())
-        measures["validity" if factor == 1.0 else f"validity_at_{factor:g}"] = share
-    valid = found.factors[found.distance <= DOG_THRESHOLD]
-    measures["coverage"] = float(factor_coverage(valid).mean()) if len(valid) else 0.0
-    return measures
 
 
 def code_measures(model: VAE, data: ImageData) -> dict[str, float]:
@@ -170,10 +156,5 @@ def run(
 
 def judge(images: Tensor, data: ImageData) -> dict[str, float]:
     """The measures of a set of pictures against the test images."""
-    reference = sharpness(data.test.images).mean()
-    measures = {"sharpness": float(sharpness(images).mean() / reference)}
-    found = precision_recall(data.test.images[-len(images) :], images)
-    measures |= {"precision": found.precision, "recall": found.recall}
-    if data.name == "dogs":
-        measures |= dog_measures(images)
-    return measures
+    measures = ["sharpness", "pixels", *(["dogs"] if data.name == "dogs" else [])]
+    return measure_samples(images, Reference(data.test.images), measures)

@@ -6,7 +6,6 @@ from torch import Tensor
 
 from vaebook.data import ImageData, load_dogs
 from vaebook.distributions import GaussianLikelihood
-from vaebook.experiments.ch02_holes.holes import nearest_image
 from vaebook.experiments.ch06_vae.anatomy import (
     NUM_KEPT,
     code_measures,
@@ -15,6 +14,7 @@ from vaebook.experiments.ch06_vae.anatomy import (
     judge,
 )
 from vaebook.experiments.settings import DOG_LATENT_DIM, DOG_NETWORK
+from vaebook.metrics import nearest_distance
 from vaebook.models import MLP, VAE
 from vaebook.training import fit, seeded
 
@@ -76,7 +76,7 @@ def run(
 
     Returns:
         A row per recipe and source: :func:`code_measures` of the model, :func:`judge` of the
-        pictures, and ``novelty``: their median RMSE to the nearest training dog.
+        pictures, and ``training_distance``: their median RMSE to the nearest training dog.
     """
     data = load_dogs()
     real = data.test.images[:num_images]
@@ -92,9 +92,9 @@ def run(
             else:
                 codes = fitted_gaussian(model, data.train.images)
                 images = draw_images(model, codes, num_images, seed)
-            novelty = float(nearest_image(images, data.train.images).median())
-            row = {**common, "source": source, **judge(images, data), "novelty": novelty}
-            rows.append(row)
+            row = {**common, "source": source, **judge(images, data)}
+            near = nearest_distance(images, data.train.images)
+            rows.append(row | {"training_distance": float(near.median())})
             if pictures is not None:
                 key = f"{recipe.network}/{recipe.sigma:g}/{recipe.num_epochs}/{source}"
                 pictures[key] = images[:NUM_KEPT]

@@ -8,17 +8,18 @@ from torch import Tensor
 from vaebook.data import ImageData
 from vaebook.data.dogs import load_dogs
 from vaebook.distributions import DiagonalGaussian, GaussianLikelihood
-from vaebook.experiments.ch06_vae.anatomy import FIXED_SIGMA, NUM_KEPT, dog_measures
+from vaebook.experiments.ch06_vae.anatomy import FIXED_SIGMA, NUM_KEPT
 from vaebook.experiments.settings import DOG_DEEP, DOG_DEEP_TRAINING, DOG_LATENT_DIM
 from vaebook.metrics import (
+    Reference,
     active_units,
     classifier_test,
     draw_aggregate,
     evaluate_elbo,
     kolmogorov_smirnov,
+    measure_samples,
     mmd_test,
     posterior_parameters,
-    sharpness,
     split_rate,
 )
 from vaebook.models import VAE
@@ -133,7 +134,7 @@ def run(
     """
     data = load()
     real = data.test.images[:2000]
-    reference = sharpness(real).mean()
+    reference = Reference(real)
     rows = []
     for beta in betas:
         model = train(beta, data, seed=seed, num_epochs=num_epochs, num_train=num_train)
@@ -152,11 +153,9 @@ def run(
         for source, codes in sources.items():
             with torch.no_grad():
                 images = model.decode(codes)
-            row[f"{source}_sharpness"] = float(sharpness(images).mean() / reference)
-            if source != "reconstruction":
-                measures = dog_measures(images)
-                for name in ("validity", "coverage", "distance"):
-                    row[f"{source}_{name}"] = measures[name]
+            asked = ["sharpness"] if source == "reconstruction" else ["sharpness", "dogs"]
+            found = measure_samples(images, reference, asked)
+            row |= {f"{source}_{name}": value for name, value in found.items()}
             if pictures is not None:
                 pictures[f"{beta:g}/{source}"] = images[:8]
         rows.append(row)

@@ -6,10 +6,15 @@ import torch
 
 from vaebook.data.dogs import load_dogs
 from vaebook.distributions import GaussianLikelihood
-from vaebook.experiments.ch06_vae.anatomy import dog_measures
 from vaebook.experiments.ch08_what_the_kl_does.beta_sweep import NUM_EPOCHS, rate_measures
 from vaebook.experiments.settings import DOG_DEEP, DOG_DEEP_TRAINING
-from vaebook.metrics import importance_weighted_nll, posterior_parameters, split_rate
+from vaebook.metrics import (
+    Reference,
+    importance_weighted_nll,
+    measure_samples,
+    posterior_parameters,
+    split_rate,
+)
 from vaebook.models import VAE
 from vaebook.training import fit, seeded
 
@@ -51,9 +56,11 @@ def run(
             )
         fit(model, images, seed=seed, **DOG_DEEP_TRAINING | {"num_epochs": num_epochs})
         parts = split_rate(posterior_parameters(model, images), num_samples=500, seed=seed)
-        samples = dog_measures(model.sample(num_images, seed=7_000_003 + seed))
+        reference = Reference(real)
+        drawn = model.sample(num_images, seed=7_000_003 + seed)
+        samples = measure_samples(drawn, reference, ["dogs"])
         with torch.no_grad():
-            rebuilt = dog_measures(model.reconstruct(real[:num_images]))
+            rebuilt = measure_samples(model.reconstruct(real[:num_images]), reference, ["dogs"])
         rows.append(
             {
                 "latent_dim": latent_dim,

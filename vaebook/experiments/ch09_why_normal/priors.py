@@ -16,16 +16,10 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from vaebook.data import ImageData, load_dogs
-from vaebook.distributions import fit_letters, fit_mixture
+from vaebook.distributions import fit_codes, fit_mixture
 from vaebook.experiments.ch09_why_normal.specs import MODELS, vae
 from vaebook.experiments.settings import DOG_DEEP_TRAINING
-from vaebook.metrics import evaluate_elbo, importance_weighted_nll, sharpness
-from vaebook.metrics.nearest_dog import (
-    DOG_THRESHOLD,
-    coverage_ceiling,
-    factor_coverage,
-    nearest_dog,
-)
+from vaebook.metrics import Reference, evaluate_elbo, importance_weighted_nll, measure_samples
 from vaebook.models import VAE, VQVAE
 from vaebook.training import fit, seeded
 
@@ -89,12 +83,12 @@ def vae_likelihood(model: VAE, images: Float[Tensor, "n c h w"]) -> dict[str, fl
     }
 
 
-def letter_generators(model: VQVAE, data: ImageData, seconds: float) -> Iterator[Generator]:
-    """Words from the frequencies of each letter, and letter after letter given those before."""
-    words = model.encode(data.train.images)
-    for name, in_turn in (("letters, independent", False), ("letters", True)):
+def code_generators(model: VQVAE, data: ImageData, seconds: float) -> Iterator[Generator]:
+    """Codes from the frequencies at each place, and place after place given those before."""
+    codes = model.encode(data.train.images)
+    for name, in_turn in (("discrete codes, independent", False), ("discrete codes", True)):
         start = time.perf_counter()
-        prior = fit_letters(words, model.codebook_size, autoregressive=in_turn)
+        prior = fit_codes(codes, model.codebook_size, autoregressive=in_turn)
         fitting = time.perf_counter() - start
         with torch.no_grad():
             terms = model.elbo(data.test.images[:NUM_HELD_OUT], prior=prior)
@@ -104,34 +98,12 @@ def letter_generators(model: VQVAE, data: ImageData, seconds: float) -> Iterator
             "distortion": float(terms.distortion.mean()),
             "rate": float(terms.rate.mean()),
         }
-        draw = partial(_draw_words, model, prior)
+        draw = partial(_draw_codes, model, prior)
         yield Generator(name, draw, likelihood, seconds + fitting)
 
 
-def _draw_words(model: VQVAE, prior: Distribution, num_images: int, seed: int) -> Tensor:
+def _draw_codes(model: VQVAE, prior: Distribution, num_images: int, seed: int) -> Tensor:
     return model.sample(num_images, prior=prior, seed=seed)
-
-
-def judge(images: Float[Tensor, "n 1 s s"], data: ImageData) -> dict[str, float]:
-    """How many are dogs, of how many kinds, and how sharp.
-
-    Returns:
-        ``validity``: the share of dogs. ``distance``: median RMSE to the nearest dog.
-        ``coverage``: of the factors' ranges by those that are dogs, and ``coverage_of_ceiling``,
-        divided by what as many real dogs are expected to cover. ``sharpness`` relative to that of
-        the test images.
-    """
-    found = nearest_dog(images)
-    dogs = found.distance <= DOG_THRESHOLD
-    covered = float(factor_coverage(found.factors[dogs]).mean()) if dogs.any() else 0.0
-    ceiling = coverage_ceiling(max(1, int(dogs.sum())))
-    return {
-        "validity": float(dogs.float().mean()),
-        "distance": float(found.distance.median()),
-        "coverage": covered,
-        "coverage_of_ceiling": covered / ceiling,
-        "sharpness": float(sharpness(images).mean() / sharpness(data.test.images).mean()),
-    }
 
 
 def _sampler(model: nn.Module) -> Callable[[int, int], Tensor]:
@@ -159,7 +131,7 @@ def generators(name: str, model: nn.Module, data: ImageData, seconds: float) -> 
     held_out = data.test.images[:NUM_HELD_OUT]
     none: dict[str, float | str] = {"nll_kind": NONE}
     if isinstance(model, VQVAE):
-        yield from letter_generators(model, data, seconds)
+        yield from code_generators(model, data, seconds)
         return
     elif isinstance(model, VAE):
         yield Generator(name, _sampler(model), vae_likelihood(model, held_out), seconds)
@@ -234,6 +206,8 @@ def measure_model(
             pictures[generator.name] = images[:NUM_KEPT]
         rows.append(
             {"model": generator.name, "failed": "", **generator.likelihood}
-            | {"reconstruction_rmse": error, **judge(images, data), "seconds": generator.seconds}
+            | {"reconstruction_rmse": error}
+            | measure_samples(images, Reference(data.test.images), ["dogs", "sharpness"])
+            | {"seconds": generator.seconds}
         )
     return rows

@@ -56,11 +56,11 @@ MODELS: dict[str, Build] = {
     "mixture": lambda data: vae(data, prior=MixturePrior(D, NUM_COMPONENTS)),
     "VampPrior": lambda data: vae(data, prior=VampPrior(data.train.images[:NUM_COMPONENTS], D)),
     "flow": lambda data: vae(data, prior=FlowPrior(D, num_transforms=2, hidden=(64, 64))),
-    "letters": lambda data: VQVAE(
+    "discrete codes": lambda data: VQVAE(
         data.image_shape,
-        num_letters=16,
+        num_codes=16,
         codebook_size=32,
-        letter_dim=4,
+        code_dim=4,
         network=DOG_DEEP,
         likelihood=GaussianLikelihood(SIGMA),
     ),

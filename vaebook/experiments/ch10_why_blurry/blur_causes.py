@@ -16,7 +16,7 @@ from vaebook.distributions import (
 )
 from vaebook.experiments.settings import DOG_DEEP, DOG_DEEP_TRAINING, DOG_LATENT_DIM
 from vaebook.metrics import posterior_parameters, power_spectrum, rate_per_dimension, sharpness
-from vaebook.metrics.sharpness import gradient_energy, spectral_energy
+from vaebook.metrics.samples.sharpness import gradient_energy, spectral_energy
 from vaebook.models import MLP, VAE
 from vaebook.models.optimal_decoder import OptimalDecoder
 from vaebook.training import fit, seeded

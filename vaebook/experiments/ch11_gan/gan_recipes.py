@@ -10,13 +10,8 @@ from torch import Tensor, nn
 from vaebook.data import FACTOR_NAMES, ImageData, factor_range
 from vaebook.data.breeds import CHANGED, breeds, shares
 from vaebook.experiments.ch11_gan.models import BASELINE, RECIPES, REFERENCE, train
-from vaebook.metrics import invert, relative_sharpness
-from vaebook.metrics.nearest_dog import (
-    DOG_THRESHOLD,
-    coverage_ceiling,
-    factor_coverage,
-    nearest_dog,
-)
+from vaebook.metrics import Reference, invert, measure_samples
+from vaebook.metrics.dogs import DOG_THRESHOLD, nearest_dog
 
 NUM_KEPT = 10  # pictures of each recipe that the record keeps
 NUM_INVERTED = 100  # held-out dogs whose noise is searched
@@ -25,34 +20,32 @@ STAGES = (250, 500, 750)  # steps at which the reference is judged on the way
 NUM_STAGE = 60  # pictures judged then
 
 
+UNIFORM = tuple(name for name in FACTOR_NAMES if name not in CHANGED)  # in the data
+
+
 def judge(images: Float[Tensor, "n 1 s s"], data: ImageData) -> dict[str, float]:
     """How many are dogs, of which kinds, how sharp, and how each factor is distributed.
 
     Returns:
-        ``validity``, ``distance`` (median RMSE to the nearest dog), ``sharpness`` relative to test
-        images, the kinds' :func:`shares` among the dogs, and, over the
-        factors that are uniform in the data, ``coverage_of_ceiling`` and ``ks_NAME``: the largest
-        difference between the factor's distribution function among the dogs and the uniform one,
-        with ``ks``, their mean. What needs dogs is missing where fewer than ten are.
+        ``dogs`` and ``sharpness`` of :func:`vaebook.metrics.measure_samples`, the coverage over
+        the factors that are uniform in the data; the kinds' :func:`shares` among the dogs, and
+        ``ks_NAME``: the largest difference between a factor's distribution function among the dogs
+        and the uniform one, with ``ks``, their mean. What needs dogs is missing where fewer than
+        ten are.
     """
     found = nearest_dog(images)
     dogs = found.factors[found.distance <= DOG_THRESHOLD]
-    measures = {
-        "validity": len(dogs) / len(images),
-        "distance": float(found.distance.median()),
-        "sharpness": relative_sharpness(images, data.test.images),
-    }
+    reference = Reference(data.test.images, factors=UNIFORM)
+    measures = measure_samples(images, reference, ["dogs", "sharpness"], found=found)
     if len(dogs) < 10:
+        del measures["coverage"]
         return measures
-    uniform = [column for column, name in enumerate(FACTOR_NAMES) if name not in CHANGED]
-    covered = factor_coverage(dogs)[uniform].mean()
     low, high = factor_range()
     place = ((dogs - low) / (high - low)).double().numpy()
     each = {
-        f"ks_{FACTOR_NAMES[column]}": float(kstest(place[:, column], "uniform").statistic)
-        for column in uniform
+        f"ks_{name}": float(kstest(place[:, FACTOR_NAMES.index(name)], "uniform").statistic)
+        for name in UNIFORM
     }
-    measures["coverage_of_ceiling"] = float(covered / coverage_ceiling(len(dogs)))
     return measures | shares(dogs) | {"ks": sum(each.values()) / len(each), **each}
 
 

@@ -131,7 +131,7 @@ class TrainingMonitor(Callback):
         for kind, watched in kinds.items():
             pictures = watched.sample(len(self.held_out), seed=WATCH_SEED)  # type: ignore
             for name, value in precision_recall(self.held_out, pictures)._asdict().items():
-                row[kind + name] = value
+                row[f"{kind}{name}_pixels"] = value
             if kind in self._before:
                 change = (pictures - self._before[kind]).square().mean().sqrt()
                 row[kind + "drift"] = float(change)

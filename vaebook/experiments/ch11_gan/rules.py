@@ -11,7 +11,7 @@ from vaebook.experiments.record.statistics import paired_differences
 MARGIN = 0.10  # of the share of dogs, or of recall
 FAILED = 0.10  # a training with a smaller share of dogs
 FORGOTTEN = 0.2  # of what is due: a kind with a smaller share is forgotten
-MEASURES = ("validity", "recall")
+MEASURES = ("validity", "recall_pixels")
 
 
 def final_pictures(record: pd.DataFrame) -> pd.DataFrame:
@@ -20,8 +20,8 @@ def final_pictures(record: pd.DataFrame) -> pd.DataFrame:
     Those are the averaged generator's, where there is an average and it is not left out on purpose.
     """
     last = record[record["last"]].copy()
-    averaged = (last["recipe"] != "no averaging") & last["average_precision"].notna()
-    for name in ("precision", "recall", "drift"):
+    averaged = (last["recipe"] != "no averaging") & last["average_precision_pixels"].notna()
+    for name in ("precision_pixels", "recall_pixels", "drift"):
         last[name] = last[name].where(~averaged, last[f"average_{name}"])
     return last.reset_index(drop=True)
 
@@ -33,8 +33,8 @@ def needed(record: pd.DataFrame) -> pd.DataFrame:
     confidence over seeds, paired; it helps if one is higher by more; otherwise nothing is shown.
 
     Returns:
-        A row per recipe with ``validity`` and ``recall``, the mean differences from the reference,
-        ``outcome`` ("costs", "helps", "both", "not shown"), and ``failed``, the number of seeds
+        A row per recipe with the mean differences from the reference in ``MEASURES``, ``outcome``
+        ("costs", "helps", "both", "not shown"), and ``failed``, the number of seeds
         with a share of dogs below ``FAILED``.
     """
     last = final_pictures(record)

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from vaebook.distributions import GaussianLikelihood
-from vaebook.experiments.ch12_vae_versus_gan.measures import Features, recorded_features
 from vaebook.experiments.ch12_vae_versus_gan.pictures import load_pictures_of
+from vaebook.experiments.ch12_vae_versus_gan.records import recorded_features
 from vaebook.experiments.ch12_vae_versus_gan.specs import (
     ADVERSARIAL_WEIGHT,
     BATCH_SIZE,
@@ -18,6 +18,7 @@ from vaebook.experiments.ch12_vae_versus_gan.specs import (
     network_of,
 )
 from vaebook.metrics import frechet_distance, relative_sharpness
+from vaebook.metrics.samples.measure import Features
 from vaebook.models import VAE, VAEGAN
 from vaebook.training import WeightAverage, fit, seeded
 

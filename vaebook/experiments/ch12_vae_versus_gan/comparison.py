@@ -37,15 +37,11 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from vaebook.distributions import fit_mixture
-from vaebook.experiments.ch12_vae_versus_gan.measures import (
-    Features,
-    Reference,
-    measure_samples,
-    recorded_features,
-    reference_of,
-)
-from vaebook.experiments.ch12_vae_versus_gan.pictures import load_pictures_of
+from vaebook.experiments.ch12_vae_versus_gan.pictures import PictureData, load_pictures_of
+from vaebook.experiments.ch12_vae_versus_gan.records import recorded_features
 from vaebook.experiments.ch12_vae_versus_gan.specs import BATCH_SIZE, GAN_NAME, SPECS
+from vaebook.metrics import MEASURES, Reference, measure_samples
+from vaebook.metrics.samples.measure import Features
 from vaebook.models import GAN, VAE, Autoencoder
 from vaebook.training import Callback, Step, WeightAverage, fit, seeded
 
@@ -68,20 +64,27 @@ class Sampler(NamedTuple):
     seconds: float  # of one core, for what was fitted after training
 
 
-class _Snapshot(Callback):
-    """Looks at the average of the weights after so many epochs."""
+class Trained(NamedTuple):
+    """A model at the end of a budget."""
 
-    def __init__(
-        self, num_epochs: int, average: WeightAverage, look: Callable[[nn.Module], None]
-    ) -> None:
-        self.num_epochs, self.average, self.look = num_epochs, average, look
-        self.seconds = 0.0  # that looking took, which is no training
+    model: nn.Module
+    budget: str
+    steps: int
+    seconds: float  # of one core
+
+
+class KeepAt(Callback):
+    """Keeps the average of the weights as it is after so many epochs."""
+
+    def __init__(self, num_epochs: int, average: WeightAverage) -> None:
+        self.num_epochs, self.average = num_epochs, average
+        self.kept: nn.Module | None = None
+        self.at = 0.0  # seconds of the processor when it was kept
 
     def after_epoch(self, step: Step, row: object) -> None:
+        """Keep it, if this was the epoch."""
         if step.epoch + 1 == self.num_epochs and self.average.average is not None:
-            start = time.process_time()
-            self.look(copy.deepcopy(self.average.average).eval())
-            self.seconds = time.process_time() - start
+            self.kept, self.at = copy.deepcopy(self.average.average).eval(), time.process_time()
 
 
 def samplers(name: str, model: nn.Module, train: Float[Tensor, "n c h w"]) -> Iterator[Sampler]:
@@ -144,81 +147,63 @@ def run(
         weights: filled with what draws the pictures of ``WEIGHTS_KEPT``: decoder or generator.
 
     Returns:
-        A row per sampler and budget with the measures of
-        :func:`measure_samples`, ``reconstruction_rmse`` of
-        the test pictures, ``steps`` and ``seconds`` of one core.
+        A row per sampler and budget with all columns of :func:`vaebook.metrics.measure_samples`
+        (``dogs`` of dogs only), ``reconstruction_rmse`` of the test pictures, ``steps`` and
+        ``seconds`` of one core.
     """
     data = load_pictures_of(data_name)
-    reference = reference_of(data, features or recorded_features(data_name))
+    measures = [name for name in MEASURES if data_name == "dogs" or name != "dogs"]
+    features = features or recorded_features(data_name)
+    reference = Reference(data.test.images, data.train.images, features)
+
+    def judged(name: str, budget: str, images: Tensor) -> dict[str, Any]:
+        if pictures is not None and budget == SECONDS:
+            pictures[name] = images[:NUM_KEPT]
+        found = measure_samples(images, reference, measures, num_judged=num_judged)
+        return {"model": name, "budget": budget, "failed": "", **found}
+
     rows = []
     for name in models:
+        if name in CONTROLS:
+            rows.append(judged(name, SECONDS, control(name, data, num_images, seed)))
+            continue
         try:
-            if name in CONTROLS:
-                rows += [_control(name, reference, seed, num_images, num_judged, pictures)]
-            else:
-                found, model = _train_and_measure(
-                    name, reference, seed, epochs, num_images, num_judged, pictures
-                )
-                rows += found
-                if weights is not None and name in WEIGHTS_KEPT:
-                    weights[name] = model.generator if isinstance(model, GAN) else model.decoder  # type: ignore[assignment]
+            for model, budget, steps, seconds in train(name, data, epochs, seed):
+                error = reconstruction_rmse(model, data.test.images)
+                for sampler in samplers(name, model, data.train.images):
+                    images = sampler.draw(num_images, SAMPLE_SEED + seed).clamp(0, 1)
+                    rows.append(
+                        judged(sampler.name, budget, images)
+                        | {"reconstruction_rmse": error, "steps": steps}
+                        | {"seconds": seconds + sampler.seconds}
+                    )
         except ValueError as error:  # what fit raises when a loss is no number any more
             rows.append({"model": name, "budget": SECONDS, "failed": str(error)})
+            continue
+        if weights is not None and name in WEIGHTS_KEPT:
+            decoder = model.generator if isinstance(model, GAN) else model.decoder
+            assert isinstance(decoder, nn.Module)
+            weights[name] = decoder
     return rows
 
 
-def _control(
-    name: str,
-    reference: Reference,
-    seed: int,
-    num_images: int,
-    num_judged: int,
-    pictures: dict[str, Tensor] | None,
-) -> dict[str, Any]:
-    source = reference.data.fresh if name == CONTROLS[0] else reference.data.train.images
+def control(name: str, data: PictureData, num_images: int, seed: int) -> Float[Tensor, "n c h w"]:
+    """Pictures that no model drew."""
+    source = data.fresh if name == CONTROLS[0] else data.train.images
     with seeded(SAMPLE_SEED + seed):
-        images = source[torch.randperm(len(source))[:num_images]]
-    if pictures is not None:
-        pictures[name] = images[:NUM_KEPT]
-    measures = measure_samples(images, reference, num_judged=num_judged)
-    return {"model": name, "budget": SECONDS, "failed": ""} | measures
+        return source[torch.randperm(len(source))[:num_images]]
 
 
-def _train_and_measure(
-    name: str,
-    reference: Reference,
-    seed: int,
-    epochs: float,
-    num_images: int,
-    num_judged: int,
-    pictures: dict[str, Tensor] | None,
-) -> tuple[list[dict[str, Any]], nn.Module]:
-    data = reference.data
+def train(name: str, data: PictureData, epochs: float, seed: int) -> list[Trained]:
+    """One of ``SPECS`` at the end of each budget it is looked at in."""
     spec = SPECS[name]
     num_epochs, as_gan = (
         max(1, round(epochs * SPECS[n].epochs[data.name])) for n in (name, GAN_NAME)
     )
-    rows: list[dict[str, Any]] = []
-
-    def look(model: nn.Module, budget: str, done: int, seconds: float) -> None:
-        error = reconstruction_rmse(model, data.test.images)
-        for sampler in samplers(name, model, data.train.images):
-            images = sampler.draw(num_images, SAMPLE_SEED + seed).clamp(0, 1)
-            if pictures is not None and budget == SECONDS:
-                pictures[sampler.name] = images[:NUM_KEPT]
-            measures = measure_samples(images, reference, num_judged=num_judged)
-            rows.append(
-                {"model": sampler.name, "budget": budget, "failed": "", **measures}
-                | {"reconstruction_rmse": error, "steps": done * steps_per_epoch}
-                | {"seconds": seconds + sampler.seconds}
-            )
-
     steps_per_epoch = -(-len(data.train) // BATCH_SIZE)
     start = time.process_time()
     average = WeightAverage(spec.average)
-    snapshot = _Snapshot(
-        as_gan, average, lambda m: look(m, STEPS, as_gan, time.process_time() - start)
-    )
+    halfway = KeepAt(as_gan, average)
     watched = spec.at_equal_steps and as_gan < num_epochs
     with seeded(seed):
         model = spec.build(data.image_shape, data.name)
@@ -229,7 +214,12 @@ def _train_and_measure(
         batch_size=BATCH_SIZE,
         lr=spec.lr,
         seed=seed,
-        callbacks=[average, snapshot] if watched else [average],
+        callbacks=[average, halfway] if watched else [average],
     )
-    look(model, SECONDS, num_epochs, time.process_time() - start - snapshot.seconds)
-    return rows, model
+    trained = [
+        Trained(model, SECONDS, num_epochs * steps_per_epoch, time.process_time() - start),
+    ]
+    if halfway.kept is not None:
+        kept = Trained(halfway.kept, STEPS, as_gan * steps_per_epoch, halfway.at - start)
+        trained.insert(0, kept)
+    return trained

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from vaebook.data import render, sample_factors
-from vaebook.experiments.ch12_vae_versus_gan.measures import recorded_features
+from vaebook.experiments.ch12_vae_versus_gan.records import recorded_features
 from vaebook.metrics import frechet_bias, frechet_distance, precision_recall
 
 SIZES = (100, 200, 500, 1000, 2000, 4000)

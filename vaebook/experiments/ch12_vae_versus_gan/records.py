@@ -1,11 +1,18 @@
-"""The records of the comparison of VAE and GAN as one."""
+"""The records of the comparison of VAE and GAN as one, and the features it measures in."""
 
 from pathlib import Path
 
 import pandas as pd
+import torch
 from torch import Tensor
 
-from vaebook.experiments.record.load import load_pictures, load_recorded
+from vaebook.experiments.ch12_vae_versus_gan.pictures import feature_network
+from vaebook.experiments.record.load import (
+    load_pictures,
+    load_recorded,
+    load_recorded_weights,
+)
+from vaebook.metrics.samples.measure import Features
 
 COMPARISON_RECORDS = {
     "dogs": ("comparison", "comparison_adversarial"),
@@ -33,3 +40,16 @@ def load_comparison_pictures(data_name: str, folder: Path | None = None) -> dict
     for name in COMPARISON_RECORDS[data_name]:
         pictures |= load_pictures(name, folder)
     return pictures
+
+
+def recorded_features(data_name: str) -> Features:
+    """The features of the network that the record ``feature_networks`` keeps."""
+    network = feature_network(data_name)
+    load_recorded_weights("feature_networks", data_name, network)
+    network.eval()
+
+    @torch.no_grad()
+    def features(images: Tensor) -> Tensor:
+        return torch.cat([network.features(part) for part in images.split(1000)])
+
+    return features

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from vaebook.data import ImageData, load_dogs
 from vaebook.distributions import GaussianLikelihood
 from vaebook.experiments.settings import DOG_LATENT_DIM
-from vaebook.metrics.nearest_dog import DOG_THRESHOLD, nearest_dog
+from vaebook.metrics.dogs import DOG_THRESHOLD, nearest_dog
 from vaebook.models import ConditionalVAE, Conv, ProbabilisticPCA
 from vaebook.training import fit, seeded
 

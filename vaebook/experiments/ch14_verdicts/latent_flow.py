@@ -11,12 +11,11 @@ from torch.distributions import Distribution
 from vaebook.data import ImageData, load_dogs
 from vaebook.experiments.ch09_why_normal.priors import (
     codes_of,
-    judge,
     reconstruction_rmse,
     with_prior,
 )
 from vaebook.experiments.ch14_verdicts.specs import ENCODERS, NOISE, PRIORS, train
-from vaebook.metrics import importance_weighted_nll, precision_recall
+from vaebook.metrics import Reference, importance_weighted_nll, measure_samples
 from vaebook.models import VAE
 from vaebook.training import seeded
 
@@ -47,8 +46,8 @@ def measure(
         The numbers, and the pictures. ``impossible``: the share of held-out codes with density 0,
         which noise in a box gives to some. Where there are none, ``code_nll``: −log p(z) of these
         codes, in nats per code; and of a VAE ``nll``: −log p(x) of held-out images with importance
-        weights. ``precision`` and ``recall`` in pixels, then those of
-        :func:`vaebook.experiments.ch09_why_normal.priors.judge`.
+        weights. Then ``pixels``, ``dogs`` and ``sharpness`` of
+        :func:`vaebook.metrics.measure_samples`.
     """
     images = draw(model, prior, max(num_images, NUM_COMPARED), seed=seed)
     real = data.test.images
@@ -61,9 +60,10 @@ def measure(
         twin = with_prior(model, prior, data)
         nll = importance_weighted_nll(twin, real[:NUM_HELD_OUT], num_samples=NUM_WEIGHTS, seed=seed)
         numbers["nll"] = float(nll.mean())
-    shares = precision_recall(real[:NUM_COMPARED], images[:NUM_COMPARED])
-    numbers |= {"precision": shares.precision, "recall": shares.recall}
-    return numbers | judge(images[:num_images], data), images
+    numbers |= measure_samples(
+        images[:NUM_COMPARED], Reference(real[:NUM_COMPARED]), ["pixels"]
+    ) | measure_samples(images[:num_images], Reference(real), ["dogs", "sharpness"])
+    return numbers, images
 
 
 def run(

@@ -6,10 +6,10 @@ import torch
 
 from vaebook.data import ImageData, load_dogs
 from vaebook.distributions import ContinuousFlow, fit_flow_matching
-from vaebook.experiments.ch09_why_normal.priors import codes_of, judge, reconstruction_rmse
+from vaebook.experiments.ch09_why_normal.priors import codes_of, reconstruction_rmse
 from vaebook.experiments.ch14_verdicts.latent_flow import draw, rate_of
 from vaebook.experiments.ch14_verdicts.specs import train
-from vaebook.metrics import posterior_parameters
+from vaebook.metrics import Reference, measure_samples, posterior_parameters
 from vaebook.models import VAE
 
 BETAS = (1e-6, 1e-4, 1e-2)
@@ -40,10 +40,11 @@ def run(
 
     Returns:
         Rows of two kinds, told apart by ``part``. ``"encoder"``: ``beta`` and :func:`about`.
-        ``"flow"``: ``scale``, ``num_steps`` of the solver, and
-        :func:`vaebook.experiments.ch09_why_normal.priors.judge` of the samples.
+        ``"flow"``: ``scale``, ``num_steps`` of the solver, and ``dogs`` and ``sharpness`` of
+        :func:`vaebook.metrics.measure_samples`.
     """
     data = load_dogs()
+    reference = Reference(data.test.images)
     rows: list[dict[str, Any]] = []
     for beta in betas:
         model = train(beta, data, seed=seed, num_epochs=num_epochs)
@@ -60,7 +61,8 @@ def run(
                 flow.num_steps = num_steps
                 images = draw(model, prior, num_images, seed=seed)
                 row = {"part": "flow", "scale": scale, "num_steps": num_steps}
-                rows.append(row | judge(images, data))
+                found = measure_samples(images, reference, ["dogs", "sharpness"])
+                rows.append(row | found)
     return rows
 
 

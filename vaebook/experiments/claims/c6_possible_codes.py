@@ -22,7 +22,7 @@ def possible_codes(folder: Path | None) -> Verdict:
     """Read the record and apply the rule that stands beside the claim."""
     record = load_recorded("holes", folder)
     record = record[(record["model"] == "autoencoder") & (record["latent_dim"] == 16)]
-    summary = summarise(record, ["sampler"], ["share"])
+    summary = summarise(record, ["sampler"], ["validity"])
     share = {row.sampler: row for row in summary.itertuples()}
     box, mixture, ceiling = (share[name] for name in ("box", "mixture", "held-out codes"))
     outcome: Outcome = "holds in part"

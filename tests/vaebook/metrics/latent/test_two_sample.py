@@ -11,7 +11,7 @@ from torch.distributions import MultivariateNormal, kl_divergence
 from tests.properties import normal
 from vaebook.distributions import mmd
 from vaebook.metrics import classifier_test, kolmogorov_smirnov, mmd_test
-from vaebook.metrics.two_sample import _median_of_pairs
+from vaebook.metrics.latent.two_sample import _median_of_pairs
 
 
 def correlated(seed: int, n: int, rho: float = 0.9) -> torch.Tensor:
@@ -126,7 +126,7 @@ def test_the_p_value_of_the_classifier_is_a_sum_of_coins(shift: float) -> None:
 def test_the_median_of_pairs_is_exact_in_any_blocks(
     n: int, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("_inputs", "two_sample"):
+    for name in ("_inputs", "latent.two_sample"):
         monkeypatch.setattr(f"vaebook.metrics.{name}.AT_ONCE", at_once)
     tied = normal(1, n, 2).round()  # most of the distances are equal to others
     for samples in (normal(0, n, 3), tied, torch.zeros(n, 2).double()):
@@ -138,7 +138,7 @@ def test_the_median_of_pairs_is_exact_in_any_blocks(
 def test_blocks_do_not_change_the_mmd(monkeypatch: pytest.MonkeyPatch) -> None:
     x, y = normal(1, 40, 2), normal(2, 50, 2) + 0.3
     whole = mmd_test(x, y)
-    for name in ("_inputs", "two_sample"):
+    for name in ("_inputs", "latent.two_sample"):
         monkeypatch.setattr(f"vaebook.metrics.{name}.AT_ONCE", 1000)
     parts = mmd_test(x, y)
     assert parts.p_value == whole.p_value

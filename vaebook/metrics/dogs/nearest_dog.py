@@ -1,4 +1,4 @@
-"""How far an image is from the nearest possible dog, and which dogs a set of images covers.
+"""How far an image is from the nearest possible dog.
 
 The dogs are drawn by a differentiable function of sixteen factors in known ranges, so "is this a
 dog?" has an answer that needs no trained judge: minimise the difference over the factors.
@@ -8,14 +8,13 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
-from scipy.stats import binom
 from torch import Tensor
 
-from vaebook._checks import check_count, check_real
-from vaebook.data.dogs import FACTORS, factor_range, render
-from vaebook.metrics._dog_fit import Fit, improve, start
-from vaebook.metrics._dog_starts import likely_starts, other_limbs
-from vaebook.metrics._inputs import as_images, as_table
+from vaebook._checks import check_real
+from vaebook.data.dogs import factor_range, render
+from vaebook.metrics._inputs import as_images
+from vaebook.metrics.dogs._fit import Fit, improve, start
+from vaebook.metrics.dogs._starts import likely_starts, other_limbs
 
 # What still counts as a dog, as RMSE per pixel. The experiment dog_threshold measures what it lets
 # through: seven in ten of the dogs blurred by one pixel, one in eight averages of two dogs.
@@ -148,53 +147,3 @@ def validity(images: Float[Tensor, "n 1 s s"], *, threshold: float = DOG_THRESHO
     """
     threshold = check_real("threshold", threshold, above=0)
     return float((nearest_dog(images).distance <= threshold).float().mean())
-
-
-def factor_coverage(factors: Float[Tensor, "n f"], *, num_bins: int = 10) -> Float[Tensor, " f"]:
-    """How evenly dogs fill the range of each factor: 1 is perfect, 1/num_bins a single bin.
-
-    The overlap of the factor's histogram with the uniform distribution that the data set has,
-    ``Σ_b min(p_b, 1 / num_bins)``. A finite sample cannot score 1: compare only sets of one size,
-    or with :func:`coverage_ceiling`, the score of as many real dogs.
-
-    Args:
-        factors: one row per dog, in the order and units of ``FACTORS``. Values outside their
-            ranges count in the outermost bin.
-        num_bins: equal bins between a factor's lowest and highest value.
-
-    Returns:
-        The overlap of each factor; its mean is the coverage of the set.
-
-    Raises:
-        ValueError: if factors are no finite floats ``[n, 16]`` with n of at least 1.
-    """
-    check_count("num_bins", num_bins)
-    factors = as_table("factors", factors, what="dog").detach().cpu()
-    if factors.shape[1] != len(FACTORS):
-        raise ValueError(
-            f"factors have shape {tuple(factors.shape)}; expected [n, {len(FACTORS)}], one row per "
-            "dog. Take them from nearest_dog(images).factors."
-        )
-    low, high = factor_range()
-    place = (factors - low) / (high - low)
-    bins = (place * num_bins).long().clamp(0, num_bins - 1)  # [n, f]
-    counts = place.new_zeros(num_bins, len(FACTORS)).scatter_add_(0, bins, torch.ones_like(place))
-    return (counts / len(factors)).clamp(max=1 / num_bins).sum(0)
-
-
-def coverage_ceiling(n: int, *, num_bins: int = 10) -> float:
-    """The coverage that ``n`` dogs of the data set are expected to score.
-
-    The count of a bin is binomial, so this is ``B E[min(K / n, 1 / B)]`` with K from
-    ``Binomial(n, 1 / B)``; about ``1 - sqrt((B - 1) / (2 pi n))`` for many dogs: 0.88 for 100,
-    0.96 for 1,000.
-
-    Args:
-        n: number of dogs.
-        num_bins: B, as for :func:`factor_coverage`.
-    """
-    check_count("n", n)
-    check_count("num_bins", num_bins)
-    count = torch.arange(n + 1, dtype=torch.float64)
-    chance = torch.as_tensor(binom.pmf(count.numpy(), n, 1 / num_bins))
-    return float((chance * (num_bins * count / n).clamp(max=1)).sum())

@@ -7,7 +7,7 @@ import pytest
 import scipy.linalg
 import torch
 
-from vaebook.metrics.frechet import frechet_bias, frechet_distance, gaussian_frechet
+from vaebook.metrics.samples.frechet import frechet_bias, frechet_distance, gaussian_frechet
 
 
 def random_covariance(d: int, seed: int) -> torch.Tensor:

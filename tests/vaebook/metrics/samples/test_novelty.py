@@ -6,7 +6,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch.nn.functional import avg_pool2d
 
-from vaebook.metrics.novelty import nearest_distance, novelty
+from vaebook.metrics.samples.novelty import nearest_distance, novelty
 
 
 def pictures(n: int, seed: int) -> torch.Tensor:

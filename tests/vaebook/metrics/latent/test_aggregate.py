@@ -44,7 +44,9 @@ def test_the_aggregate_is_the_mixture_of_torch_in_every_block(
     codes = torch.cat([normal(3, 50, 3), normal(4, 10, 3, spread=50)])  # some far outside
     expected = mixture_of_torch(q).log_prob(codes)
     close(aggregate_log_prob(q, codes), expected)
-    monkeypatch.setattr("vaebook.metrics.aggregate._TERMS_AT_ONCE", 700)  # five codes at a time
+    monkeypatch.setattr(
+        "vaebook.metrics.latent.aggregate._TERMS_AT_ONCE", 700
+    )  # five codes at a time
     close(aggregate_log_prob(q, codes), expected)
 
 

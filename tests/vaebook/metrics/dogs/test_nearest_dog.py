@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vaebook.data.dogs import FACTOR_NAMES, factor_range, load_dogs, render, sample_factors
-from vaebook.metrics.nearest_dog import DOG_THRESHOLD, factor_coverage, nearest_dog, validity
+from vaebook.metrics.dogs import DOG_THRESHOLD, factor_overlap, nearest_dog, validity
 
 
 def test_held_out_dogs_are_found() -> None:
@@ -42,16 +42,16 @@ def test_an_image_is_fitted_on_its_own() -> None:
     assert torch.allclose(together.distance[1:2], alone.distance, atol=1e-4)
 
 
-def test_coverage_of_all_and_of_one_kind() -> None:
+def test_overlap_of_all_and_of_one_kind() -> None:
     many, one = sample_factors(20_000, seed=3), sample_factors(1, seed=4)
-    assert torch.allclose(factor_coverage(many), torch.ones(len(FACTOR_NAMES)), atol=0.02)
-    assert torch.allclose(factor_coverage(one.repeat(50, 1)), torch.full((16,), 0.1))
+    assert torch.allclose(factor_overlap(many), torch.ones(len(FACTOR_NAMES)), atol=0.02)
+    assert torch.allclose(factor_overlap(one.repeat(50, 1)), torch.full((16,), 0.1))
 
 
 def test_what_cannot_be_measured_is_refused() -> None:
     with pytest.raises(ValueError, match="square grey"):
         nearest_dog(torch.rand(2, 3, 32, 32))
     with pytest.raises(ValueError, match=r"expected \[n, 16\]"):
-        factor_coverage(torch.rand(3, 5))
+        factor_overlap(torch.rand(3, 5))
     with pytest.raises(ValueError, match="threshold"):
         validity(torch.rand(1, 1, 32, 32), threshold=0.0)

@@ -1,0 +1,104 @@
+"""One function, one vocabulary: what each column is, on pictures whose answer is known."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from vaebook.data import load_dogs, render, sample_factors
+from vaebook.experiments.ch12_vae_versus_gan.metric_bias import blurred
+from vaebook.metrics import MEASURES, Reference, measure_samples, precision_recall
+from vaebook.metrics.dogs import factor_overlap, nearest_dog, overlap_ceiling
+
+DOGS = load_dogs(200, 8, 100)
+TEST, TRAINING = DOGS.test.images, DOGS.train.images
+GREY = torch.full((3, 1, 32, 32), 0.5)
+
+
+def bands(images: Tensor) -> Tensor:
+    """Four means over blocks of rows: stands in for a network."""
+    return images.mean((1, 3)).unflatten(1, (4, -1)).mean(2).cumsum(1).tanh()
+
+
+REFERENCE = Reference(TEST, TRAINING, bands)
+
+
+@pytest.fixture(scope="module")
+def fresh() -> Tensor:
+    return render(sample_factors(100, seed=9)).detach()
+
+
+def test_real_dogs_score_as_real_dogs(fresh: Tensor) -> None:
+    found = measure_samples(fresh, REFERENCE, MEASURES, num_judged=40)
+    assert found["validity"] == found["validity_at_0.5"] == found["validity_at_2"] == 1
+    assert found["distance"] < 1e-3
+    assert found["coverage"] == pytest.approx(1, abs=0.1)
+    for column in ("sharpness", "power_0", "fine", "novelty"):
+        assert found[column] == pytest.approx(1, abs=0.2), column
+    assert found["copies"] <= 0.05
+    assert found["frechet"] < 0.01
+    assert min(found["precision"], found["recall"], found["precision_pixels"]) > 0.7
+
+
+def test_blur_takes_what_is_fine_and_is_no_novelty(fresh: Tensor) -> None:
+    measures = ["sharpness", "spectrum", "novelty"]
+    real = measure_samples(fresh, REFERENCE, measures)
+    soft = measure_samples(blurred(fresh), REFERENCE, measures)
+    assert soft["sharpness"] < 0.9 * real["sharpness"]
+    assert soft["fine"] < 0.8 * real["fine"]
+    assert soft["novelty"] < real["novelty"]
+
+
+def test_copies_are_not_new() -> None:
+    found = measure_samples(TRAINING[:50], REFERENCE, ["novelty"])
+    assert found == {"novelty": 0, "copies": 1}
+
+
+def test_grey_paper_is_no_dog_and_covers_nothing() -> None:
+    found = measure_samples(GREY, REFERENCE, ["dogs"])
+    assert found["validity"] == found["validity_at_2"] == found["coverage"] == 0
+
+
+def test_the_coverage_counts_dogs_only_against_as_many_real_ones(fresh: Tensor) -> None:
+    mixed = torch.cat([fresh[:10], GREY])
+    found = measure_samples(mixed, REFERENCE, ["dogs"])
+    overlap = float(factor_overlap(nearest_dog(fresh[:10]).factors).mean())
+    assert found["validity"] == pytest.approx(10 / 13)
+    assert found["coverage"] == pytest.approx(overlap / overlap_ceiling(10), rel=1e-3)
+
+
+def test_coverage_over_some_factors(fresh: Tensor) -> None:
+    known = nearest_dog(fresh[:10])
+    one_size = known._replace(factors=known.factors.clone())
+    one_size.factors[:, 2:] = one_size.factors[0, 2:]  # x and y vary, nothing else does
+    measures = [
+        measure_samples(fresh[:10], Reference(TEST, factors=of), ["dogs"], found=one_size)
+        for of in (("x", "y"), ("size",))
+    ]
+    assert measures[0]["coverage"] > 0.7
+    assert measures[1]["coverage"] == pytest.approx(0.1 / overlap_ceiling(10))
+
+
+def test_pixels_are_compared_with_as_many_test_pictures(fresh: Tensor) -> None:
+    """The last ones: reconstructions are of the first."""
+    found = measure_samples(fresh[:30], REFERENCE, ["pixels"])
+    expected = precision_recall(TEST[-30:], fresh[:30])
+    assert tuple(found.values()) == tuple(expected)
+
+
+def test_only_what_is_asked_for_is_there(fresh: Tensor) -> None:
+    assert list(measure_samples(fresh, Reference(TEST), ["sharpness"])) == ["sharpness"]
+    assert measure_samples(fresh, Reference(TEST), []) == {}
+
+
+@pytest.mark.parametrize(
+    ("measures", "message"),
+    [
+        ("dogs", "expected a collection out of"),
+        (["coverage"], "expected a collection out of"),
+        (["novelty"], r"Reference\(training=…\)"),
+        (["features"], r"Reference\(features=…\)"),
+    ],
+)
+def test_what_is_missing_is_said(measures: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        measure_samples(GREY, Reference(TEST), measures)

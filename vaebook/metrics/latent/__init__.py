@@ -1,0 +1,1 @@
+"""What codes are doing: moments, the aggregate, its distance from the prior."""

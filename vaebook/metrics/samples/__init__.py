@@ -1,0 +1,1 @@
+"""What pictures are worth: one function, :func:`measure_samples`, and the measures behind it."""
