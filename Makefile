@@ -70,6 +70,7 @@ serve: book  ## build the book and serve it on http://localhost:8000
 lint: $(INSTALLED)  ## style, types, layering, workflows and issue forms
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(PY) tools/format_chapters.py --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows $(wildcard .github/workflows/*.yml)
@@ -80,6 +81,7 @@ lint: $(INSTALLED)  ## style, types, layering, workflows and issue forms
 format: $(INSTALLED)  ## put the code in the project's style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(PY) tools/format_chapters.py
 
 clean:  ## remove what was built (the environment stays)
 	rm -rf _build build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

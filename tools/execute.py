@@ -34,6 +34,7 @@ from PIL import Image, ImageChops
 ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("TQDM_DISABLE", "1")  # a progress bar is no output of a chapter
 CELL_SECONDS = 300  # no cell of this book should come near
+FOLDED = {"hide-input", "hide-cell"}  # tags of code that is closed until a reader opens it
 UNSEEN = 16  # how far a colour may be off, in a scale of 255, in pixels on the edges of lines
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},

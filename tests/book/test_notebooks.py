@@ -17,6 +17,7 @@ from PIL import Image, ImageChops, ImageDraw
 
 from tests.conftest import ROOT, run
 from tools.execute import (
+    FOLDED,
     METADATA,
     UNSEEN,
     chapters,
@@ -49,7 +50,6 @@ MOST_VISIBLE_LINES = 15
 MOST_VISIBLE_COLUMNS = 76
 MOST_WORDS_IN_BOX = 90
 LEAST_WORDS_IN_BOX = 40
-FOLDED = {"hide-input", "hide-cell"}  # the code is closed until a reader opens it
 OUT_OF_SIGHT = {"hide-output", "hide-cell"}
 SCAFFOLDING = {  # what nobody would type again, so that it does not stand open on a page
     "an import": r"^\s*(import|from)\s+\w",

@@ -18,6 +18,8 @@ from vaebook.experiments.record.load import (
 from vaebook.experiments.record.run import make_record, run_seeds
 from vaebook.experiments.record.statistics import (
     assert_within_spread,
+    intervals,
+    paired_differences,
     prediction_interval,
     summarise,
 )
@@ -34,11 +36,13 @@ __all__ = [
     "Verdict",
     "assert_within_spread",
     "available",
+    "intervals",
     "load_pictures",
     "load_provenance",
     "load_recorded",
     "load_recorded_weights",
     "make_record",
+    "paired_differences",
     "prediction_interval",
     "results_folder",
     "run_seeds",

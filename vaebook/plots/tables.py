@@ -2,7 +2,7 @@
 
 import html
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -153,6 +153,10 @@ def table(
     label: str,
     headings: Mapping[Any, str] | None = None,
     digits: int | Mapping[Any, int] | None = None,
+    rows: Mapping[Any, str] | None = None,
+    corner: str | None = None,
+    percent: Collection[Any] = (),
+    means: Collection[Any] = (),
 ) -> Table:
     """Show a data frame the way the book shows every table. The last line of a cell.
 
@@ -164,12 +168,16 @@ def table(
         headings: the columns to show, in order, with their headings: words, and a unit. All
             columns under their own names by default.
         digits: decimals, for all columns or by column; three significant digits by default.
+        rows: the rows to show, in order, with their names. All under their own by default.
+        corner: heading of the column that names the rows.
+        percent: columns that hold shares, shown in per cent.
+        means: columns whose mean is shown without its interval.
 
     Returns:
         An object that a notebook shows as a table, with a text of fixed width as its ``repr``.
 
     Raises:
-        ValueError: if a named column does not exist, or two rows have one name.
+        ValueError: if a named column or row does not exist, or two rows have one name.
 
     Example:
         >>> frame = pd.DataFrame({"dogs": [(63.0, 52.0, 74.0), (0.0, 0.0, 0.0)]}, ["VAE", "none"])
@@ -184,13 +192,26 @@ def table(
         raise ValueError(f"no column {missing[0]!r}; expected one of {list(frame.columns)}.")
     if frame.index.has_duplicates:
         raise ValueError(f"two rows are called {frame.index[frame.index.duplicated()][0]!r}.")
-    rows = []
+    corners = [str(name) if name is not None else "" for name in frame.index.names]
+    if rows is not None:
+        missing = [key for key in rows if key not in frame.index]
+        if missing:
+            raise ValueError(f"no row {missing[0]!r}; expected one of {list(frame.index)}.")
+        frame = frame.loc[list(rows)].set_axis(pd.Index(rows.values()))
+        corners = corners[:1]
+    if corner is not None:
+        corners = [corner]
+
+    def text(column: Any, value: Any) -> str:
+        if column in means and isinstance(value, tuple):
+            value = value[0]
+        if column in percent:
+            value = tuple(100 * end for end in value) if isinstance(value, tuple) else 100 * value
+        return _cell_text(value, digits.get(column) if isinstance(digits, Mapping) else digits)
+
+    lines = []
     for key, values in zip(frame.index, frame[list(headings)].itertuples(index=False), strict=True):
         names = list(key) if isinstance(key, tuple) else [key]
-        texts = [
-            _cell_text(value, digits.get(column) if isinstance(digits, Mapping) else digits)
-            for column, value in zip(headings, values, strict=True)
-        ]
-        rows.append([_cell_text(name, None) for name in names] + texts)
-    corner = [str(name) if name is not None else "" for name in frame.index.names]
-    return Table(label, corner, list(headings.values()), rows)
+        cells = [text(column, value) for column, value in zip(headings, values, strict=True)]
+        lines.append([_cell_text(name, None) for name in names] + cells)
+    return Table(label, corners, list(headings.values()), lines)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
-from vaebook.experiments import summarise
+from vaebook.experiments import intervals, summarise
 from vaebook.plots import interval_text, number_text, summary_text, table, unbroken
 
 NAN, INF = math.nan, math.inf
@@ -123,3 +123,63 @@ def test_what_cannot_be_shown_is_refused() -> None:
         table(example(), label="x", headings={"dog": "dogs"})
     with pytest.raises(ValueError, match="two rows are called 'VAE'"):
         table(pd.concat([example(), example()]), label="x")
+
+
+CELLS = pd.DataFrame(
+    {"dogs": [(0.5, 0.4, 0.6), (0.9, 0.8, 1.0)], "rate": [(18.2, 18.1, 18.3), (12.0, 11, 13)]},
+    index=pd.Index(["vae", "gan"], name="model"),
+)
+
+
+def test_rows_are_chosen_and_named_and_columns_shown_in_their_way() -> None:
+    shown = table(
+        CELLS,
+        label="Dogs",
+        headings={"rate": "rate (nats)", "dogs": "dogs (%)"},
+        rows={"gan": "GAN", "vae": "VAE"},
+        percent=["dogs"],
+        means=["rate"],
+        digits={"rate": 1, "dogs": 0},
+    )
+    assert repr(shown).splitlines() == [
+        "model  rate (nats)  dogs (%)",
+        "GAN           12.0   90 ± 10",
+        "VAE           18.2   50 ± 10",
+    ]
+
+
+def test_a_share_without_interval_is_a_percentage_too() -> None:
+    shown = table(pd.DataFrame({"dogs": [0.123]}, ["VAE"]), label="Dogs", percent=["dogs"])
+    assert "12.3" in repr(shown)
+
+
+def test_the_corner_is_what_it_is_called() -> None:
+    assert repr(table(CELLS, label="Dogs", corner="trained by")).startswith("trained by")
+
+
+def test_a_row_that_is_not_there_is_named() -> None:
+    with pytest.raises(ValueError, match="no row 'flow'; expected one of"):
+        table(CELLS, label="Dogs", rows={"flow": "flow"})
+
+
+def test_intervals_are_the_cells_of_a_table_in_the_order_of_the_record() -> None:
+    frame = pd.DataFrame(
+        {
+            "seed": [0, 1, 0, 1],
+            "model": ["z", "z", "a", "a"],
+            "size": [8, 8, 2, 2],
+            "dogs": [0.4, 0.6, 0.8, 0.8],
+            "rate": [1.0, 3.0, 5.0, 5.0],
+        }
+    )
+    cells = intervals(frame, ["model"], ["rate", "dogs"])
+    assert list(cells.index) == ["z", "a"]
+    assert list(cells.columns) == ["rate", "dogs"]
+    summary = summarise(frame, ["model"]).set_index(["model", "value"])
+    for model in ("z", "a"):
+        for value in ("rate", "dogs"):
+            ends = summary.loc[(model, value), ["mean", "low", "high"]]
+            assert cells.loc[model, value] == tuple(ends)
+    two = intervals(frame, ["model", "size"], ["dogs"])
+    assert list(two.index) == [("z", 8), ("a", 2)]
+    assert two.index.names == ["model", "size"]

@@ -47,6 +47,23 @@ def summarise(
     return pd.DataFrame(rows)
 
 
+def intervals(
+    frame: pd.DataFrame, by: Sequence[str], values: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """:func:`summarise` as :func:`vaebook.plots.table` shows it.
+
+    Returns:
+        One row per condition, in the order of ``frame``, one column per value; a cell is
+        ``(mean, low, high)``.
+    """
+    long = summarise(frame, by, values)
+    long["cell"] = list(zip(long["mean"], long["low"], long["high"], strict=True))
+    keys = long[list(by)].drop_duplicates()
+    wide = long.pivot(index=list(by), columns="value", values="cell")  # noqa: PD010 (no numbers)
+    order = pd.MultiIndex.from_frame(keys) if len(by) > 1 else pd.Index(keys[by[0]])
+    return wide.loc[order, list(dict.fromkeys(long["value"]))].rename_axis(columns=None)
+
+
 def _mean_sd_half(sample: np.ndarray) -> tuple[float, float, float]:
     if len(sample) < 2:
         return (float(sample.mean()) if len(sample) else float("nan")), float("nan"), float("nan")
