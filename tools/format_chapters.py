@@ -35,10 +35,12 @@ def formatted(sources: dict[str, str], columns: int) -> dict[str, str]:
 def main() -> int:
     """Format, or look."""
     parser = argparse.ArgumentParser(description="Format the code of the chapters.")
+    parser.add_argument("paths", nargs="*", type=Path, help="chapters; all by default")
     parser.add_argument("--check", action="store_true", help="change nothing")
-    check = parser.parse_args().check
+    arguments = parser.parse_args()
+    check = arguments.check
     changed = []
-    for path in chapters():
+    for path in arguments.paths or chapters():
         notebook = nbformat.read(path, as_version=4)
         cells = {str(place): cell for place, cell in enumerate(code_cells(notebook))}
         new: dict[str, str] = {}
@@ -56,7 +58,7 @@ def main() -> int:
             if not check:
                 nbformat.write(notebook, path)
     for path in changed:
-        print(f"{'would format' if check else 'formatted'} {path.relative_to(ROOT)}")
+        print(f"{'would format' if check else 'formatted'} {path}")
     return int(check and bool(changed))
 
 
