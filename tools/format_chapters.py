@@ -1,7 +1,8 @@
 """Format the code of the chapters: as the package where it is folded, narrower where it is read.
 
-python tools/format_chapters.py            format every chapter of _toc.yml
-python tools/format_chapters.py --check    change nothing, name the chapters that would change
+python tools/format_chapters.py                      every chapter of _toc.yml
+python tools/format_chapters.py book/06-vae.ipynb    one chapter
+python tools/format_chapters.py --check              change nothing, name what would change
 """
 
 import argparse
