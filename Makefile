@@ -43,8 +43,9 @@ test: $(INSTALLED)  ## every test: package, chapters, book, pages in a browser (
 
 # kernels that every processor has: what a chapter asserts must not hang on the last digits
 PORTABLE := ATEN_CPU_CAPABILITY=default MKL_CBWR=COMPATIBLE MKL_ENABLE_INSTRUCTIONS=SSE4_2
-test-portable: $(INSTALLED)  ## every chapter under the plainest arithmetic of the libraries
+test-portable: $(INSTALLED)  ## every chapter under the plainest arithmetic, and how close its assertions come to failing
 	$(PORTABLE) $(PY) -m pytest --numprocesses $(WORKERS) --nbval --nbval-current-env --nbval-cell-timeout=600 book $(ARGS)
+	$(PY) tools/margins.py
 
 execute: $(INSTALLED)  ## run chapters again and store their outputs (CHAPTER=book/04-gaussian-kl.ipynb)
 	$(PY) tools/execute.py $(CHAPTER)

@@ -308,7 +308,7 @@ def test_the_404_page_is_styled_at_any_depth(published: Path, browser: Browser) 
 
 @pytest.mark.parametrize("address", ["someone.github.io/book", "ftp://someone.example"])
 def test_an_address_that_is_none_is_refused(address: str) -> None:
-    from sharing import follow_the_addresses
+    from addresses import follow_the_addresses
     from sphinx.config import Config
     from sphinx.errors import ConfigError
 
