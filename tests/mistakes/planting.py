@@ -2,6 +2,7 @@
 
 import ast
 import shutil
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,13 +17,37 @@ COPIED = (
 
 
 @dataclass(frozen=True)
+class Body:
+    """All of a function but its signature and its docstring, however it is written."""
+
+    function: str  # such as "gaussian_kl" or "VAE.rate"
+
+    def replaced(self, text: str, new: str) -> str:
+        """``text`` with this body replaced by ``new``, which may be indented as one likes."""
+        names = self.function.split(".")
+        node: ast.AST = ast.parse(text)
+        for name in names:
+            inside = (
+                each for each in ast.iter_child_nodes(node) if getattr(each, "name", "") == name
+            )
+            node = next(inside, ast.Pass())
+        if not isinstance(node, ast.FunctionDef):
+            raise LookupError(f"there is no function {self.function}; write the mistake anew.")
+        rest = node.body[1:] if ast.get_docstring(node) is not None else node.body
+        lines = text.splitlines(keepends=True)
+        indent = " " * rest[0].col_offset
+        body = textwrap.indent(textwrap.dedent(new).strip("\n") + "\n", indent)
+        return "".join([*lines[: rest[0].lineno - 1], body, *lines[rest[-1].end_lineno :]])
+
+
+@dataclass(frozen=True)
 class Mistake:
-    """One replacement of a snippet of the package."""
+    """One replacement in the package: of a function's body, or where that is long, of a snippet."""
 
     name: str
     people: str  # what people do, and why it looks right
     file: str
-    old: str  # must be found exactly once
+    old: Body | str  # a snippet must be found exactly once
     new: str
     caught_by: tuple[str, ...]  # tests that must fail, the most telling first
 
@@ -31,16 +56,19 @@ def planted(mistake: Mistake, text: str) -> str:
     """``text`` with the mistake in it.
 
     Raises:
-        LookupError: if the snippet is not found exactly once: the package has changed, and the
-            mistake must be written anew.
+        LookupError: if the function is not there, or the snippet not exactly once: the package has
+            changed, and the mistake must be written anew.
     """
-    found = text.count(mistake.old)
-    if found != 1:
-        raise LookupError(
-            f"{mistake.name}: its snippet is found {found} times in {mistake.file}, expected "
-            f"once. The code has changed; write the mistake anew:\n{mistake.old}"
-        )
-    changed = text.replace(mistake.old, mistake.new)
+    if isinstance(mistake.old, Body):
+        changed = mistake.old.replaced(text, mistake.new)
+    else:
+        found = text.count(mistake.old)
+        if found != 1:
+            raise LookupError(
+                f"{mistake.name}: its snippet is found {found} times in {mistake.file}, expected "
+                f"once. The code has changed; write the mistake anew:\n{mistake.old}"
+            )
+        changed = text.replace(mistake.old, mistake.new)
     if ast.dump(ast.parse(changed)) == ast.dump(ast.parse(text)):
         raise LookupError(f"{mistake.name}: the replacement changes nothing but the layout.")
     return changed

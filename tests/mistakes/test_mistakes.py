@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from tests.conftest import ROOT, run
 from tests.mistakes import HARMLESS, MISTAKES, Mistake, copy_repository, plant, planted
 from tests.mistakes.digits import corrupt_a_digit
+from tests.mistakes.planting import Body
 from tests.mistakes.running import Outcome, read_report
 
 NAMES = [mistake.name for mistake in MISTAKES]
@@ -24,7 +26,7 @@ def mistake(old: str, new: str, file: str = "half.py") -> Mistake:
 
 
 @pytest.mark.parametrize("classic", [*MISTAKES, HARMLESS], ids=lambda classic: classic.name)
-def test_its_snippet_is_in_the_package_exactly_once(classic: Mistake) -> None:
+def test_its_place_is_in_the_package_exactly_once(classic: Mistake) -> None:
     text = (ROOT / classic.file).read_text(encoding="utf-8")
     assert planted(classic, text) != text
     assert classic.caught_by
@@ -63,6 +65,34 @@ def test_a_mistake_is_planted_and_taken_out_again(tmp_path: Path) -> None:
 def test_a_list_that_has_rotted_is_noticed(old: str, new: str, message: str) -> None:
     with pytest.raises(LookupError, match=message):
         planted(mistake(old, new), SOUND)
+
+
+OTHER = """class Halves:
+    @property
+    def first(self) -> int:
+        \"\"\"The smaller half.\"\"\"
+        rest = self.x
+        return rest // 2
+
+    def other(self): return 1
+
+
+def other(): return 2
+"""
+
+
+def test_a_body_is_replaced_however_it_was_written(tmp_path: Path) -> None:
+    change = mistake("", "\n            return (self.x + 1) // 2\n        ")
+    wrong = planted(replace(change, old=Body("Halves.first")), OTHER)
+    assert wrong == OTHER.replace(
+        "        rest = self.x\n        return rest // 2\n", "        return (self.x + 1) // 2\n"
+    )
+    assert planted(replace(change, old=Body("half"), new="return x * 2"), SOUND).endswith("* 2\n")
+    for missing in ("Halves.second", "Halves", "third"):
+        with pytest.raises(LookupError, match=f"no function {missing}; write"):
+            planted(replace(change, old=Body(missing)), OTHER)
+    with pytest.raises(LookupError, match="nothing but the layout"):
+        planted(replace(change, old=Body("half"), new="return (x / 2)"), SOUND)
 
 
 def test_a_mistake_must_still_be_python() -> None:
