@@ -1,5 +1,6 @@
 """Random numbers with a seed of their own, which leave torch's generators as they were."""
 
+import hashlib
 import operator
 import threading
 from collections.abc import Iterator
@@ -103,8 +104,24 @@ class Stream:
             _write(self._own)
 
 
+def stream_seed(seed: int, stream: str) -> int:
+    """Where the stream of that name begins under ``seed``: 64 bits of a hash of both.
+
+    Streams of different names, or of different seeds, share no numbers. Small seeds do not lie
+    near each other, so that no sum of a seed and a constant meets another stream.
+
+    Raises:
+        ValueError: if the name is empty or no text, or ``seed`` is no whole number from 0 to
+            2⁶⁴ − 1.
+    """
+    if not isinstance(stream, str) or not stream:
+        raise ValueError(f"stream is {stream!r}; expected a name, such as 'judge'.")
+    text = f"{stream}:{check_seed(seed)}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int, stream: str | None = None) -> Iterator[None]:
     """Seed torch inside the block and restore the global generators' states after it.
 
     Use it round whatever draws random numbers (building a model, sampling), so that a result does
@@ -113,14 +130,25 @@ def seeded(seed: int) -> Iterator[None]:
         with seeded(0):
             model = VAE(data.image_shape, latent_dim=20)
 
+    Under one seed, draws that must not depend on each other have streams of their own::
+
+        with seeded(seed, "weights"):
+            model = VAE(data.image_shape, latent_dim=20)
+        with seeded(seed, "samples"):
+            images = model.sample(100)
+
     Two threads that enter such blocks take turns, and a thread that builds a model or draws
     samples without a seed waits for them. Whatever else another thread draws, by ``torch.randn`` or
     ``model.elbo``, comes from the same generators: give it a block of its own.
 
+    Args:
+        seed: where the stream begins.
+        stream: its name; without one the seed is torch's own.
+
     Raises:
-        ValueError: if ``seed`` is not a whole number from 0 to 2⁶⁴ − 1.
+        ValueError: if ``seed`` is not a whole number from 0 to 2⁶⁴ − 1, or the name is empty.
     """
-    with Stream(seed):
+    with Stream(seed if stream is None else stream_seed(seed, stream)):
         yield
 
 

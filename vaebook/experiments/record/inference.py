@@ -1,0 +1,238 @@
+"""What a sample says about a margin: intervals over a named unit, equivalence, several at once.
+
+A mean is taken over its unit of replication: what would be drawn anew if the experiment were made
+again, such as seeds, classes or tables. Pictures of one seed are no replication of a training.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+
+class Interval(NamedTuple):
+    """A mean or a share with its confidence interval."""
+
+    mean: float
+    low: float
+    high: float
+    unit: str  # of replication: "seed", "class", "table", "picture"
+    num_units: int
+    level: float  # of confidence
+
+
+def mean_interval(
+    sample: Sequence[float] | np.ndarray,
+    *,
+    unit: str,
+    level: float = 0.95,
+    resolution: float = 0.0,
+) -> Interval:
+    """A mean over units by Student's t.
+
+    Args:
+        sample: one value for each unit, at least two.
+        unit: what the values were measured on.
+        level: of confidence.
+        resolution: the step in which the values are measured, such as 0.01 for a share of 100
+            pictures. Half of it is added on both sides, so that equal values have an interval too.
+
+    Raises:
+        ValueError: if a value is missing, there are fewer than two, or all are equal and no
+            resolution is given: an interval of width zero claims what nobody has measured.
+    """
+    values = _values("sample", sample)
+    if len(values) < 2:
+        raise ValueError(f"sample has {len(values)} {unit}; expected two or more.")
+    error = values.std(ddof=1) / len(values) ** 0.5
+    if error == 0 and not resolution > 0:
+        raise ValueError(
+            f"all {len(values)} values are {values[0]:g}, and an interval of width zero claims "
+            "too much; expected the step in which they are measured: resolution=."
+        )
+    half = stats.t.ppf((1 + level) / 2, len(values) - 1) * error + resolution / 2
+    mean = float(values.mean())
+    return Interval(mean, mean - half, mean + half, unit, len(values), level)
+
+
+def share_interval(
+    successes: int, trials: int, *, unit: str = "picture", level: float = 0.95
+) -> Interval:
+    """A share of independent trials, by Clopper and Pearson: never of width zero.
+
+    Raises:
+        ValueError: if there are no trials, or more successes than trials.
+    """
+    if not 0 <= successes <= trials or trials < 1:
+        raise ValueError(
+            f"{successes} successes in {trials} trials; expected 0 to as many as there are trials, "
+            "of which there is at least one."
+        )
+    found = stats.binomtest(int(successes), int(trials)).proportion_ci(level, method="exact")
+    return Interval(
+        successes / trials, float(found.low), float(found.high), unit, int(trials), level
+    )
+
+
+def nested_share_interval(
+    successes: Sequence[int],
+    trials: Sequence[int],
+    *,
+    unit: str = "seed",
+    level: float = 0.95,
+) -> Interval:
+    """A share of pictures, drawn by several seeds, as it would be over new seeds.
+
+    Clopper and Pearson's interval for as many independent pictures as would have the spread that
+    the seeds show, corrected for the few seeds from which that spread is known; never more
+    pictures than there are.
+
+    Args:
+        successes: in each seed.
+        trials: pictures of each seed.
+        unit: what the groups are.
+        level: of confidence.
+
+    Raises:
+        ValueError: if there are fewer than two seeds, or counts that cannot be.
+
+    Source:
+        Korn & Graubard (1998), "Confidence intervals for proportions with small expected number of
+        positive counts estimated from survey data".
+    """
+    hits, counts = _values("successes", successes), _values("trials", trials)
+    if len(hits) != len(counts) or len(hits) < 2:
+        raise ValueError(
+            f"successes and trials of {len(hits)} and {len(counts)} {unit}s; expected both of the "
+            "same, two or more."
+        )
+    if (hits < 0).any() or (hits > counts).any() or (counts < 1).any():
+        raise ValueError("expected 0 to as many successes as trials, and at least one trial each.")
+    total, groups = counts.sum(), len(hits)
+    share = hits.sum() / total
+    # the variance of a ratio of sums over groups
+    residuals = (hits - share * counts) / total
+    variance = groups / (groups - 1) * (residuals**2).sum()
+    effective = total
+    if 0 < share < 1 and variance > 0:
+        few, many = (stats.t.ppf((1 + level) / 2, df) for df in (groups - 1, total - 1))
+        effective = min(total, share * (1 - share) / variance * (many / few) ** 2)
+    hit, miss = effective * share, effective * (1 - share)
+    tail = (1 - level) / 2
+    low = float(stats.beta.ppf(tail, hit, miss + 1)) if hit > 0 else 0.0
+    high = float(stats.beta.ppf(1 - tail, hit + 1, miss)) if miss > 0 else 1.0
+    return Interval(float(share), low, high, unit, groups, level)
+
+
+def pairs(
+    frame: pd.DataFrame, by: str, first: Any, second: Any, value: str, *, unit: str = "seed"
+) -> pd.Series:
+    """``value`` of ``first`` less that of ``second``, unit by unit.
+
+    Args:
+        frame: one row for each unit and each ``by``.
+        by: the column that tells the two apart.
+        first, second: what stands there.
+        value: the column that is compared.
+        unit: the column that pairs them.
+
+    Returns:
+        The differences by unit, in the units' order whatever the order of the rows.
+
+    Raises:
+        ValueError: if a unit is missing on one side, has two rows, or no value.
+    """
+    sides = []
+    for name in (first, second):
+        side = frame[frame[by] == name].set_index(unit)[value].sort_index()
+        if side.index.has_duplicates:
+            raise ValueError(f"{by} = {name!r} has two rows of one {unit}; expected one each.")
+        sides.append(side)
+    missing = sides[0].index.symmetric_difference(sides[1].index)
+    if len(missing) or sides[0].empty:
+        raise ValueError(
+            f"{first!r} and {second!r} cannot be paired: {unit} {list(missing)} stands on one side "
+            "only; expected the same on both."
+        )
+    difference = sides[0] - sides[1]
+    if difference.isna().any():
+        raise ValueError(
+            f"{value} is missing in {unit} {list(difference.index[difference.isna()])}."
+        )
+    return difference
+
+
+class Equivalence(NamedTuple):
+    """Two one-sided tests of whether a mean difference lies within a margin."""
+
+    p_value: float  # the larger of the two
+    interval: Interval  # at 1 − 2 α: it lies within the margin exactly where both tests reject
+
+
+def equivalence(
+    differences: Sequence[float] | np.ndarray | pd.Series,
+    margin: float,
+    *,
+    unit: str = "seed",
+    alpha: float = 0.05,
+) -> Equivalence:
+    """Is the mean difference nearer to 0 than ``margin``?
+
+    Args:
+        differences: one for each unit, such as from :func:`pairs`.
+        margin: the largest difference that does not matter, above 0.
+        unit: of replication.
+        alpha: chance to find equivalence at a difference of exactly the margin.
+
+    Raises:
+        ValueError: if the margin is not above 0, or the differences are all the same.
+
+    Source:
+        Schuirmann (1987).
+    """
+    if not margin > 0:
+        raise ValueError(f"margin is {margin!r}; expected more than 0.")
+    values = _values("differences", differences)
+    interval = mean_interval(values, unit=unit, level=1 - 2 * alpha)
+    tests = (
+        stats.ttest_1samp(values, -margin, alternative="greater"),
+        stats.ttest_1samp(values, margin, alternative="less"),
+    )
+    return Equivalence(max(float(test.pvalue) for test in tests), interval)
+
+
+def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
+    """p-values of several tests under one verdict, adjusted so that one error in all is rare.
+
+    Args:
+        p_values: of each test.
+
+    Returns:
+        The adjusted ones, in the same order, at most 1: reject those below α.
+
+    Raises:
+        ValueError: if there is none, or one is no probability.
+
+    Source:
+        Holm (1979).
+    """
+    values = _values("p_values", p_values)
+    if not len(values) or (values < 0).any() or (values > 1).any():
+        raise ValueError(f"p_values are {values.tolist()}; expected one or more from 0 to 1.")
+    order = np.argsort(values)
+    stepped = values[order] * np.arange(len(values), 0, -1)
+    adjusted = np.empty(len(values))
+    adjusted[order] = np.maximum.accumulate(stepped).clip(max=1)
+    return adjusted
+
+
+def _values(name: str, sample: Any) -> np.ndarray:
+    values = np.asarray(sample, float)
+    if values.ndim != 1 or np.isnan(values).any():
+        raise ValueError(
+            f"{name} has shape {values.shape} with {int(np.isnan(values).sum())} missing values; "
+            "expected one number for each unit."
+        )
+    return values
