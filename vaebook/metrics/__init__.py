@@ -15,12 +15,14 @@ from vaebook.metrics.latent.aggregate import (
     minibatch_mutual_information,
     split_rate,
 )
+from vaebook.metrics.latent.factor_regression import factor_regression
 from vaebook.metrics.latent.geometry import (
     log_ball_volume,
     mahalanobis,
     principal_dimensions,
     share_in_orthants_of,
 )
+from vaebook.metrics.latent.kl_bound import KlBound, kl_lower_bound
 from vaebook.metrics.latent.posteriors import (
     AggregateMoments,
     active_units,
@@ -49,10 +51,17 @@ from vaebook.metrics.likelihood.importance import (
 )
 from vaebook.metrics.likelihood.laplace import laplace_proposal
 from vaebook.metrics.likelihood.quadrature import GridPosterior, grid_posterior, quadrature_elbo
+from vaebook.metrics.samples.density_coverage import (
+    DensityCoverage,
+    density_coverage,
+    expected_coverage,
+)
 from vaebook.metrics.samples.frechet import frechet_bias, frechet_distance, gaussian_frechet
 from vaebook.metrics.samples.inversion import Inversion, invert
+from vaebook.metrics.samples.kernel_distance import kernel_distance
 from vaebook.metrics.samples.measure import MEASURES, Reference, measure_samples
 from vaebook.metrics.samples.novelty import Novelty, nearest_distance, novelty
+from vaebook.metrics.samples.picture_classifier import picture_classifier_test
 from vaebook.metrics.samples.precision_recall import PrecisionRecall, precision_recall
 from vaebook.metrics.samples.sharpness import (
     gradient_energy,
@@ -67,8 +76,10 @@ __all__ = [
     "AggregateMoments",
     "Auroc",
     "ClassifierTest",
+    "DensityCoverage",
     "GridPosterior",
     "Inversion",
+    "KlBound",
     "MarginalTest",
     "MmdTest",
     "Novelty",
@@ -81,9 +92,12 @@ __all__ = [
     "auroc",
     "choose_threshold",
     "classifier_test",
+    "density_coverage",
     "draw_aggregate",
     "effective_sample_size",
     "evaluate_elbo",
+    "expected_coverage",
+    "factor_regression",
     "flagged",
     "frechet_bias",
     "frechet_distance",
@@ -93,6 +107,8 @@ __all__ = [
     "importance_log_weights",
     "importance_weighted_nll",
     "invert",
+    "kernel_distance",
+    "kl_lower_bound",
     "kolmogorov_smirnov",
     "laplace_proposal",
     "log_ball_volume",
@@ -105,6 +121,7 @@ __all__ = [
     "nearest_distance",
     "neighbour_distance",
     "novelty",
+    "picture_classifier_test",
     "posterior_parameters",
     "power_spectrum",
     "precision_recall",

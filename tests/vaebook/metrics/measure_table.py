@@ -11,7 +11,7 @@ from torch.distributions import Distribution, MultivariateNormal
 
 from tests.properties import normal, uniform
 from vaebook import metrics
-from vaebook.distributions import standard_normal
+from vaebook.distributions import fit_gaussian, standard_normal
 from vaebook.metrics import dogs as oracle
 from vaebook.models import MLP, VAE
 from vaebook.training import seeded
@@ -76,9 +76,18 @@ def table() -> dict[str, dict[str, Argument]]:
             "of": Argument("factor names", ("x", "size")),
         },
         "overlap_ceiling": {"n": count, "num_bins": count},
+        "density_coverage": {"real": items, "generated": more, "num_neighbours": count},
         "draw_aggregate": {**posterior, **drawn},
         "effective_sample_size": {"log_weights": weights},
         "evaluate_elbo": {**of_model, **batched},
+        "expected_coverage": {"num_real": count, "num_generated": count, "num_neighbours": count},
+        "factor_regression": {
+            "codes": x,
+            "factors": y,
+            "held_out_codes": x,
+            "held_out_factors": y,
+            "seed": seed,
+        },
         "factor_overlap": {
             "factors": Argument("table", normal(11, 9, 16).float()),
             "num_bins": count,
@@ -118,6 +127,12 @@ def table() -> dict[str, dict[str, Argument]]:
             "lr": positive,
             "seed": seed,
         },
+        "kernel_distance": {"real": x, "generated": y},
+        "kl_lower_bound": {
+            "codes": codes,
+            "prior": Argument("single Gaussian", standard_normal(2)),
+            "fit_density": Argument("function", fit_gaussian),
+        },
         "kolmogorov_smirnov": sets,
         "laplace_proposal": {**of_model, "num_steps": Argument("count", 3), "widen": positive},
         "log_ball_volume": {"num_dimensions": count, "radius": positive},
@@ -145,6 +160,12 @@ def table() -> dict[str, dict[str, Argument]]:
             "samples": images,
             "training": other,
             "held_out_distance": Argument("vector", uniform(3, 9).float()),
+        },
+        "picture_classifier_test": {
+            "real": Argument("images", uniform(1, 60, *SHAPE).float()),
+            "samples": Argument("images", uniform(2, 60, *SHAPE).float()),
+            "num_epochs": count,
+            "seed": seed,
         },
         "posterior_parameters": {**of_model, "batch_size": batch_size},
         "power_spectrum": {"images": images},

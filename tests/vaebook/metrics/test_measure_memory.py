@@ -63,6 +63,7 @@ features, others = normal(3, N, 4).float(), normal(4, N, 4).float()
 LARGE: dict[str, Callable[[], Any]] = {
     "aggregate_log_prob": lambda: metrics.aggregate_log_prob(posterior(), normal(5, 2000, 8)),
     "auroc": lambda: metrics.auroc(features[:, 0], others[:, 0], num_resamples=50),
+    "density_coverage": lambda: metrics.density_coverage(features, others),
     "evaluate_elbo": lambda: metrics.evaluate_elbo(vae(), pictures(2000)),
     "frechet_distance": lambda: metrics.frechet_distance(
         normal(6, 8000, 300).float(), normal(7, 8000, 300).float()
@@ -78,6 +79,7 @@ LARGE: dict[str, Callable[[], Any]] = {
     "invert": lambda: metrics.invert(vae(), pictures(3000), num_candidates=50, num_steps=1),
     "laplace_proposal": lambda: metrics.laplace_proposal(vae(10), pictures(1000), num_steps=1),
     "mmd_test": lambda: metrics.mmd_test(features[:2000], others[:2000], num_permutations=9),
+    "kernel_distance": lambda: metrics.kernel_distance(features, others),
     "minibatch_mutual_information": lambda: metrics.minibatch_mutual_information(
         posterior(), batch_size=2000, num_batches=1
     ),
@@ -106,10 +108,12 @@ LARGE: dict[str, Callable[[], Any]] = {
 # What these need grows with what they are given, and no faster; nearest_dog goes in batches of 256.
 LINEAR = {
     "active_units", "aggregate_moments", "choose_threshold", "classifier_test", "coverage",
-    "draw_aggregate", "effective_sample_size", "factor_overlap", "flagged", "frechet_bias",
-    "gaussian_frechet", "kolmogorov_smirnov", "log_ball_volume", "log_mean_interval",
-    "log_mean_weight", "mahalanobis", "nearest_dog", "overlap_ceiling", "posterior_parameters",
-    "principal_dimensions", "rate_per_dimension", "share_in_orthants_of", "validity",
+    "draw_aggregate", "effective_sample_size", "expected_coverage", "factor_overlap",
+    "factor_regression", "flagged", "frechet_bias", "gaussian_frechet", "kl_lower_bound",
+    "kolmogorov_smirnov", "log_ball_volume", "log_mean_interval", "log_mean_weight",
+    "mahalanobis", "nearest_dog", "overlap_ceiling", "picture_classifier_test",
+    "posterior_parameters", "principal_dimensions", "rate_per_dimension",
+    "share_in_orthants_of", "validity",
 }  # fmt: skip
 
 

@@ -119,6 +119,7 @@ BAD: dict[str, dict[str, tuple[Any, str]]] = {
     "log-weights": NOTHING
     | {"empty": (torch.rand(0, 4), "(0, 4)"), "NaN": (nan_inside(6, 4), "NaN")},
     "reference": {"None": (None, "NoneType"), "pictures": (torch.rand(2, *SHAPE), "Tensor")},
+    "function": {"text": ("fit", "fit"), "None": (None, "None")},
     "nearest dogs": {"text": ("dogs", "str"), "distances": (torch.rand(2), "Tensor")},
     "names of measures": {repr(bad): (bad, repr(bad)) for bad in ("dogs", ["coverage"], None, 3)},
     "factor names": {repr(bad): (bad, repr(bad)) for bad in ("size", (), ("length",))},

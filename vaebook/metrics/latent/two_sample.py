@@ -106,9 +106,14 @@ def classifier_test(
     for part in parts:
         chance = network.predict_proba(part[half:] / scale)[:, 1].clip(1e-4, 1 - 1e-4)
         logits.append(np.log(chance) - np.log1p(-chance))
-    right = int((logits[0] > 0).sum() + (logits[1] <= 0).sum())
-    total = len(logits[0]) + len(logits[1])
-    bound = 1 + logits[0].mean() - np.exp(logits[1]).mean()
+    return classifier_result(*logits)
+
+
+def classifier_result(x: np.ndarray, y: np.ndarray) -> ClassifierTest:
+    """What a classifier's logits of "this is x" say, on samples of x and of y that it never saw."""
+    right = int((x > 0).sum() + (y <= 0).sum())
+    total = len(x) + len(y)
+    bound = 1 + x.mean() - np.exp(y).mean()
     return ClassifierTest(right / total, float(binom.sf(right - 1, total, 0.5)), float(bound))
 
 

@@ -38,28 +38,38 @@ def precision_recall(
     Source:
         Kynkäänniemi et al. (2019).
     """
-    check_count("num_neighbours", num_neighbours)
     real, generated = as_item_sets(real=real, generated=generated)
-    for name, items in (("real", real), ("generated", generated)):
-        if len(items) <= num_neighbours:
-            raise ValueError(
-                f"{name} has {len(items)} items; expected more than num_neighbours = "
-                f"{num_neighbours}."
-            )
+    of_real = neighbour_radius("real", real, num_neighbours)
+    of_generated = neighbour_radius("generated", generated, num_neighbours)
     return PrecisionRecall(
-        precision=float(_inside(generated, real, num_neighbours).float().mean()),
-        recall=float(_inside(real, generated, num_neighbours).float().mean()),
+        precision=float(_inside(generated, real, of_real).float().mean()),
+        recall=float(_inside(real, generated, of_generated).float().mean()),
     )
 
 
+def neighbour_radius(
+    name: str, items: Float[Tensor, "n d"], num_neighbours: int
+) -> Float[Tensor, " n"]:
+    """The distance from each item to the k-th nearest other one.
+
+    Raises:
+        ValueError: if there are no more than k items.
+    """
+    check_count("num_neighbours", num_neighbours)
+    if len(items) <= num_neighbours:
+        raise ValueError(
+            f"{name} has {len(items)} items; expected more than num_neighbours = {num_neighbours}."
+        )
+    reach = []
+    for part in in_blocks(items, len(items)):
+        among = torch.cdist(part, items)  # [b, n]; the nearest is the item itself
+        reach.append(among.kthvalue(num_neighbours + 1, dim=1).values)
+    return torch.cat(reach)
+
+
 def _inside(
-    points: Float[Tensor, "n d"], centres: Float[Tensor, "m d"], num_neighbours: int
+    points: Float[Tensor, "n d"], centres: Float[Tensor, "m d"], radius: Float[Tensor, " m"]
 ) -> Bool[Tensor, " n"]:
     """Which points lie in the ball of at least one centre; all distances never exist at once."""
-    reach = []
-    for part in in_blocks(centres, len(centres)):
-        among = torch.cdist(part, centres)  # [b, m]; the nearest is the centre itself
-        reach.append(among.kthvalue(num_neighbours + 1, dim=1).values)
-    radius = torch.cat(reach)
     blocks = in_blocks(points, len(centres))
     return torch.cat([(torch.cdist(part, centres) <= radius).any(1) for part in blocks])
