@@ -92,7 +92,6 @@ def dot_panel(
         label = None  # once
     ax.set_yticks(range(len(names)), list(names.values()))
     ax.set_ylim(len(names) - 0.5, -0.5)
-    ax.grid(axis="y", visible=False)
 
 
 def log_ticks(axis: Axis, ticks: Sequence[float], base: float = 10) -> None:
@@ -105,7 +104,7 @@ def log_ticks(axis: Axis, ticks: Sequence[float], base: float = 10) -> None:
     """
     axes = axis.axes
     (axes.set_xscale if axis is axes.xaxis else axes.set_yscale)("log", base=base)
-    axis.set_ticks(list(ticks), [number_text(tick) for tick in ticks])
+    axis.set_ticks(list(ticks), [f"{tick:g}" if tick < 1 else number_text(tick) for tick in ticks])
     axis.set_minor_locator(NullLocator())
 
 

@@ -27,6 +27,7 @@ def number_text(value: float, digits: int | None = None) -> str:
     """
     if math.isnan(value):
         return NOTHING
+    value = float(f"{value:.12g}")  # a tie is one on every processor
     if math.isinf(value):
         return "∞" if value > 0 else f"{MINUS}∞"
     if digits is None:

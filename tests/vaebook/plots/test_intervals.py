@@ -72,7 +72,7 @@ def test_a_logarithmic_axis_has_these_ticks_only(ax: Axes) -> None:
     ax.figure.canvas.draw()
     assert ax.get_xscale() == ax.get_yscale() == "log"
     assert [text.get_text() for text in ax.get_xticklabels()] == ["2", "8", "1,000"]
-    assert [text.get_text() for text in ax.get_yticklabels()] == ["0.0500", "1"]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["0.05", "1"]
     assert not len(ax.xaxis.get_minorticklocs())
     assert not len(ax.yaxis.get_minorticklocs())
 

@@ -26,6 +26,7 @@ NAN, INF = math.nan, math.inf
         (3e-13, None, "3.0 × 10⁻¹³"),
         (-2.5e9, None, "−2.5 × 10⁹"),
         (0.5, 3, "0.500"),
+        (0.8949999999999999, 2, "0.90"),  # 0.895 but for the last digit of a double
         (NAN, 1, "–"),
         (INF, None, "∞"),
         (-INF, None, "−∞"),

@@ -5,6 +5,7 @@ again, such as seeds, classes or tables. Pictures of one seed are no replication
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,7 +53,7 @@ def mean_interval(
             f"all {len(values)} values are {values[0]:g}, and an interval of width zero claims "
             "too much; expected the step in which they are measured: resolution=."
         )
-    half = stats.t.ppf((1 + level) / 2, len(values) - 1) * error + resolution / 2
+    half = _quantile((1 + level) / 2, len(values) - 1) * error + resolution / 2
     mean = float(values.mean())
     return Interval(mean, mean - half, mean + half, unit, len(values), level)
 
@@ -117,7 +118,7 @@ def nested_share_interval(
     variance = groups / (groups - 1) * (residuals**2).sum()
     effective = total
     if 0 < share < 1 and variance > 0:
-        few, many = (stats.t.ppf((1 + level) / 2, df) for df in (groups - 1, total - 1))
+        few, many = (_quantile((1 + level) / 2, int(df)) for df in (groups - 1, total - 1))
         effective = min(total, share * (1 - share) / variance * (many / few) ** 2)
     hit, miss = effective * share, effective * (1 - share)
     tail = (1 - level) / 2
@@ -226,6 +227,12 @@ def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
     adjusted = np.empty(len(values))
     adjusted[order] = np.maximum.accumulate(stepped).clip(max=1)
     return adjusted
+
+
+@lru_cache
+def _quantile(chance: float, df: int) -> float:
+    """Of Student's t."""
+    return float(stats.t.ppf(chance, df))
 
 
 def _values(name: str, sample: Any) -> np.ndarray:
