@@ -133,10 +133,10 @@ def test_an_autoencoder_and_ten_normals_give_80_per_cent_dogs_the_vaes_65_at_mos
     assert max(share[model] for model in own_prior) == share["mixture"] == 65
 
 
-def test_the_flow_takes_1_7_times_as_long_to_train_as_a_learned_normal_in_the_median_seed() -> None:
+def test_how_much_longer_the_learned_priors_take_to_train_than_a_learned_normal() -> None:
     seconds = TRIAL.pivot_table("seconds", "seed", "model")
-    ratio = seconds["flow"] / seconds["learned normal"]
-    assert ratio.median() == pytest.approx(1.7, abs=0.05)
+    longer = seconds.div(seconds["learned normal"], axis=0).mean()[["flow", "VampPrior", "mixture"]]
+    assert longer.round(1).tolist() == [1.8, 1.4, 1.0]
 
 
 # ---------------------------------------------------------------- what a better prior could win
