@@ -218,7 +218,7 @@ def check_positive(name: str, value: float) -> None:
 
 
 def check_real(
-    name: str, value: float, *, above: float | None = None, below: float | None = None
+    name: str, value: float | Tensor, *, above: float | None = None, below: float | None = None
 ) -> float:
     """``value`` as a float.
 

@@ -1,7 +1,7 @@
 """Where batches come from: tensors, a torch ``Dataset``, or a ``DataLoader``."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from itertools import islice
 from typing import Any, Protocol
 
@@ -200,12 +200,12 @@ def as_batches(
         data = (data,)
     if isinstance(data, Dataset):
         stream = isinstance(data, IterableDataset)
-        if not stream and not hasattr(data, "__len__"):
+        if not stream and not isinstance(data, Sized):
             raise ValueError(
                 f"{name} is a {type(data).__name__} without a length; expected a Dataset with "
                 "__len__, or a stream that inherits from IterableDataset."
             )
-        if not stream and not len(data):  # type: ignore[arg-type]
+        if not stream and isinstance(data, Sized) and not len(data):
             raise ValueError(f"{name} is empty; give at least one example.")
         loader: DataLoader[Any] = DataLoader(
             data, batch_size, shuffle=shuffle and not stream, drop_last=drop_last

@@ -2,11 +2,20 @@
 
 import math
 from collections.abc import Sequence
+from typing import TypedDict
 
 import torch
 from torch import Tensor
 
 BLOCK = 1000  # steps between two looks at an accelerator
+
+
+class LossesState(TypedDict):
+    """What a checkpoint in the middle of an epoch must hold."""
+
+    totals: list[float]
+    num_examples: int
+    num_steps: int
 
 
 class EpochLosses:
@@ -68,16 +77,15 @@ class EpochLosses:
         """The mean loss of each player over the examples of the epoch so far, in nats."""
         return [total / self.num_examples for total in self.totals]
 
-    def state_dict(self) -> dict[str, object]:
-        """What a checkpoint in the middle of an epoch must hold."""
+    def state_dict(self) -> LossesState:
+        """The sums so far."""
         return {
             "totals": list(self.totals),
             "num_examples": self.num_examples,
             "num_steps": self.num_steps,
         }
 
-    def load_state_dict(self, state: dict[str, object]) -> None:
+    def load_state_dict(self, state: LossesState) -> None:
         """Go on from what :meth:`state_dict` gave."""
-        self.totals = list(state["totals"])  # type: ignore[call-overload]
-        self.num_examples = int(state["num_examples"])  # type: ignore[call-overload]
-        self.num_steps = int(state["num_steps"])  # type: ignore[call-overload]
+        self.totals = list(state["totals"])
+        self.num_examples, self.num_steps = state["num_examples"], state["num_steps"]

@@ -123,7 +123,7 @@ class Run:
             except BaseException as error:
                 ended_by = error
                 explain(error, self._batch)
-                error.history = self.history  # type: ignore[attr-defined]
+                vars(error)["history"] = self.history
                 if self.step:
                     error.add_note(
                         f"Training ended after {self.step} steps, in epoch {self.epoch}. This "
@@ -142,7 +142,7 @@ class Run:
                 self._end_callbacks(ended_by)
         except KeyboardInterrupt as late:
             if ended_by is None:
-                late.history = self.history  # type: ignore[attr-defined]
+                vars(late)["history"] = self.history
             elif late is not ended_by:
                 ended_by.add_note("Ctrl-C came once more while the callbacks had their end.")
                 return
@@ -329,7 +329,7 @@ class Run:
                 except BaseException as failure:  # the others must have their end as well
                     if first is None:
                         first = failure
-                        first.history = self.history  # type: ignore[attr-defined]
+                        vars(first)["history"] = self.history
                     else:
                         first.add_note(f"A callback failed at the end, too: {failure!r}")
         if first is not None and first is not ended_by:
