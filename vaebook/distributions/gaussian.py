@@ -104,7 +104,7 @@ class DiagonalGaussian(Distribution):
         """The variances, ``[..., d]``."""
         return torch.exp(self.log_var)
 
-    def expand(self, batch_shape, _instance=None) -> "DiagonalGaussian":  # type: ignore[no-untyped-def]
+    def expand(self, batch_shape: Any, _instance: Any = None) -> "DiagonalGaussian":
         """The same distribution with its batch expanded to ``batch_shape``."""
         shape = torch.Size(batch_shape) + self.event_shape
         return DiagonalGaussian(self.mu.expand(shape), self.log_var.expand(shape), False)

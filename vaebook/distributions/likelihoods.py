@@ -173,8 +173,8 @@ class GaussianImage(Distribution):
         return -0.5 * squared_error * torch.exp(-2 * self.log_sigma) - log_normaliser
 
 
-class _GaussianBase(Likelihood):
-    """The activation of the mean, shared by the fixed and the learned σ."""
+class OneSigmaLikelihood(Likelihood):
+    """Gaussian pixels with one σ, fixed or learned, and an activation of their mean."""
 
     log_sigma: Tensor
 
@@ -201,7 +201,7 @@ class _GaussianBase(Likelihood):
         return f"sigma={self.sigma:.4g}, mean={self.mean_activation!r}"
 
 
-class GaussianLikelihood(_GaussianBase):
+class GaussianLikelihood(OneSigmaLikelihood):
     """Gaussian pixels with a fixed standard deviation: squared error with a stated weight.
 
     The weight of the summed squared error is 1 / (2 σ²): σ = 0.1 weighs it by 50.
@@ -217,7 +217,7 @@ class GaussianLikelihood(_GaussianBase):
         self.register_buffer("log_sigma", torch.tensor(math.log(sigma)))
 
 
-class LearnedGaussianLikelihood(_GaussianBase):
+class LearnedGaussianLikelihood(OneSigmaLikelihood):
     """Gaussian pixels with one learned standard deviation: no weight is left to choose.
 
     At the optimum σ² is the mean squared error (chapter 07; Rybkin, Daniilidis & Levine 2021).

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
 from types import MethodType
-from typing import Any, Self
+from typing import Any, Literal, Self, overload
 
 from torch import Tensor, nn
 from torch.distributions import Distribution, Transform, constraints
@@ -158,6 +158,18 @@ def _moved(
             new._validate_args = False
     memo[id(value)] = value, new
     return new
+
+
+@overload
+def as_prior(
+    prior: Distribution | Prior | None, latent_dim: int, *, learned: Literal[False]
+) -> FixedPrior: ...
+
+
+@overload
+def as_prior(
+    prior: Distribution | Prior | None, latent_dim: int, *, learned: bool = True
+) -> Prior: ...
 
 
 def as_prior(prior: Distribution | Prior | None, latent_dim: int, *, learned: bool = True) -> Prior:

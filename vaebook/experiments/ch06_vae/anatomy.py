@@ -9,6 +9,7 @@ from torch.distributions import Distribution
 from vaebook.data import ImageData, load_fashion
 from vaebook.data.dogs import load_dogs
 from vaebook.distributions import GaussianLikelihood, LearnedGaussianLikelihood, fit_gaussian
+from vaebook.distributions.likelihoods import OneSigmaLikelihood
 from vaebook.experiments.settings import DOG_LATENT_DIM, DOG_NETWORK, DOG_TRAINING
 from vaebook.metrics import (
     Reference,
@@ -89,12 +90,13 @@ def draw_images(model: VAE, codes: Distribution, num_images: int, seed: int) -> 
 def code_measures(model: VAE, data: ImageData) -> dict[str, float]:
     """Where codes lie and what they cost, on the test images."""
     images = data.test.images
+    assert isinstance(model.likelihood, OneSigmaLikelihood)
     posterior = posterior_parameters(model, images)
     terms = evaluate_elbo(model, images)
     with torch.no_grad():
         error = (model.reconstruct(images) - images).square().mean().sqrt()
     measures = {
-        "sigma": float(model.likelihood.log_sigma.detach().exp()),  # type: ignore[operator]
+        "sigma": model.likelihood.sigma,
         "reconstruction_rmse": float(error),
         "rate": float(terms.rate.mean()),
         "code_spread": float(posterior.mu.var(0).mean().sqrt()),

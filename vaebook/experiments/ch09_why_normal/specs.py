@@ -1,8 +1,9 @@
 """The models of chapter 09: one network, one budget, and every kind of code."""
 
 from collections.abc import Callable
+from typing import TypedDict, Unpack
 
-from torch import nn
+from torch.distributions import Distribution
 
 from vaebook.data import ImageData
 from vaebook.distributions import (
@@ -12,13 +13,15 @@ from vaebook.distributions import (
     HypersphericalUniform,
     LearnedGaussianPrior,
     MixturePrior,
+    Prior,
     VampPrior,
     standard_normal,
     unit_laplace,
     unit_uniform,
 )
 from vaebook.experiments.settings import DOG_DEEP, DOG_LATENT_DIM
-from vaebook.models import VAE, VQVAE, Autoencoder, WassersteinAutoencoder
+from vaebook.models import VAE, VQVAE, Autoencoder, LatentVariableModel, WassersteinAutoencoder
+from vaebook.models.posteriors import PosteriorFamily
 
 SIGMA = 0.2  # of a pixel
 NUM_COMPONENTS = 50  # of the mixture prior, and pseudo-inputs of the VampPrior
@@ -31,18 +34,21 @@ def normal_at(place: float) -> DiagonalGaussian:
     return DiagonalGaussian(unit.mu + place, unit.log_var)
 
 
-def vae(data: ImageData, **options: object) -> VAE:
-    """The VAE of the trial with another prior or posterior."""
-    return VAE(
-        data.image_shape,
-        D,
-        network=DOG_DEEP,
-        likelihood=GaussianLikelihood(SIGMA),
-        **options,  # type: ignore[arg-type]
-    )
+class Options(TypedDict, total=False):
+    """In what the VAEs of the trial differ."""
+
+    prior: Distribution | Prior
+    posterior: PosteriorFamily
+    beta: float
 
 
-Build = Callable[[ImageData], nn.Module]
+def vae(data: ImageData, **options: Unpack[Options]) -> VAE:
+    """The VAE of the trial with another prior, posterior or weight of the rate."""
+    pixels = GaussianLikelihood(SIGMA)
+    return VAE(data.image_shape, D, network=DOG_DEEP, likelihood=pixels, **options)
+
+
+Build = Callable[[ImageData], LatentVariableModel]
 
 # Trained once per seed; priors.generators says how each of them makes pictures.
 MODELS: dict[str, Build] = {

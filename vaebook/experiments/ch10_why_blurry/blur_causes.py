@@ -14,6 +14,7 @@ from vaebook.distributions import (
     LearnedGaussianLikelihood,
     fit_gaussian,
 )
+from vaebook.distributions.likelihoods import OneSigmaLikelihood
 from vaebook.experiments.settings import DOG_DEEP, DOG_DEEP_TRAINING, DOG_LATENT_DIM
 from vaebook.metrics import posterior_parameters, power_spectrum, rate_per_dimension, sharpness
 from vaebook.metrics.samples.sharpness import gradient_energy, spectral_energy
@@ -234,7 +235,8 @@ def run(
         model = train(
             variant, data, seed=seed, network=network, latent_dim=latent_dim, training=training
         )
-        sigma = float(model.likelihood.log_sigma.detach().exp())  # type: ignore[operator]
+        assert isinstance(model.likelihood, OneSigmaLikelihood)
+        sigma = model.likelihood.sigma
         common = {
             "variant": variant,
             "sigma": sigma,

@@ -42,7 +42,8 @@ from vaebook.experiments.ch12_vae_versus_gan.records import recorded_features
 from vaebook.experiments.ch12_vae_versus_gan.specs import BATCH_SIZE, GAN_NAME, SPECS
 from vaebook.metrics import MEASURES, Reference, measure_samples
 from vaebook.metrics.samples.measure import Features
-from vaebook.models import GAN, VAE, Autoencoder
+from vaebook.models import GAN, VAE, GenerativeModel, LatentVariableModel
+from vaebook.models.latent_variable import DrawsImages
 from vaebook.training import Callback, Step, WeightAverage, fit, seeded
 
 # Not a small number: the dogs are drawn from seeds 0, 1 and 2, and noise from the same stream
@@ -67,7 +68,7 @@ class Sampler(NamedTuple):
 class Trained(NamedTuple):
     """A model at the end of a budget."""
 
-    model: nn.Module
+    model: GenerativeModel
     budget: str
     steps: int
     seconds: float  # of one core
@@ -87,35 +88,35 @@ class KeepAt(Callback):
             self.kept, self.at = copy.deepcopy(self.average.average).eval(), time.process_time()
 
 
-def samplers(name: str, model: nn.Module, train: Float[Tensor, "n c h w"]) -> Iterator[Sampler]:
+def samplers(
+    name: str, model: GenerativeModel, train: Float[Tensor, "n c h w"]
+) -> Iterator[Sampler]:
     """Every way in which the comparison draws pictures from a trained model."""
-    if not isinstance(model, Autoencoder):
-        yield Sampler(name, lambda n, seed: model.sample(n, seed=seed), 0.0)  # type: ignore[operator]
+    if isinstance(model, DrawsImages):
+        yield Sampler(name, lambda n, seed: model.sample(n, seed=seed), 0.0)
     if name not in ("VAE", "autoencoder"):
         return
+    assert isinstance(model, LatentVariableModel)
     start = time.process_time()
     with torch.no_grad(), seeded(SAMPLE_SEED):
-        codes = model.posterior(train).sample() if isinstance(model, VAE) else model.encode(train)  # type: ignore[operator]
+        codes = model.posterior(train).sample() if isinstance(model, VAE) else model.encode(train)
     mixture = fit_mixture(codes, NUM_COMPONENTS)
     seconds = time.process_time() - start
     yield Sampler(f"{name} + mixture", lambda n, seed: decode(model, mixture, n, seed), seconds)
 
 
 @torch.no_grad()
-def decode(model: nn.Module, density: Distribution, num_images: int, seed: int) -> Tensor:
+def decode(model: GenerativeModel, density: Distribution, num_images: int, seed: int) -> Tensor:
     """The pictures of codes drawn from ``density``."""
     with seeded(seed):
-        images: Tensor = model.decode(density.sample((num_images,)))  # type: ignore[operator]
-    return images
+        return model.decode(density.sample((num_images,)))
 
 
-def reconstruction_rmse(model: nn.Module, images: Float[Tensor, "n c h w"]) -> float:
+def reconstruction_rmse(model: GenerativeModel, images: Float[Tensor, "n c h w"]) -> float:
     """RMSE per pixel of encoded and decoded pictures; NaN where a model cannot encode."""
-    if not hasattr(model, "reconstruct"):
+    if not isinstance(model, LatentVariableModel):
         return float("nan")
-    with torch.no_grad():
-        rebuilt: Tensor = model.reconstruct(images)  # type: ignore[operator]
-    return float((rebuilt - images).square().mean().sqrt())
+    return float((model.reconstruct(images) - images).square().mean().sqrt())
 
 
 def run(
@@ -219,7 +220,7 @@ def train(name: str, data: PictureData, epochs: float, seed: int) -> list[Traine
     trained = [
         Trained(model, SECONDS, num_epochs * steps_per_epoch, time.process_time() - start),
     ]
-    if halfway.kept is not None:
+    if isinstance(halfway.kept, GenerativeModel):
         kept = Trained(halfway.kept, STEPS, as_gan * steps_per_epoch, halfway.at - start)
         trained.insert(0, kept)
     return trained
