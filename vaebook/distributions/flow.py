@@ -12,7 +12,7 @@ from vaebook._checks import check_count, check_distribution, check_widths
 from vaebook.distributions.gaussian import DiagonalGaussian
 
 # zuko switches off the checks of every distribution in the process, for good: put them back.
-_validates = Distribution._validate_args
+_validates = Distribution._validate_args  # noqa: SLF001 (nothing public tells)
 from zuko.flows import NSF  # noqa: E402
 
 Distribution.set_default_validate_args(_validates)

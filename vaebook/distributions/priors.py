@@ -9,11 +9,11 @@ from typing import Any, Literal, Self, overload
 
 from torch import Tensor, nn
 from torch.distributions import Distribution, Transform, constraints
-from torch.distributions.transforms import _InverseTransform
 
 from vaebook._checks import check_count, check_distribution, values_are_checked
 from vaebook._configuration import Configured
 from vaebook.distributions.gaussian import DiagonalGaussian, standard_normal
+from vaebook.training.description import Inverse
 
 Encode = Callable[[Tensor], Distribution]
 
@@ -109,7 +109,7 @@ class FixedPrior(Prior):
 def lasting(value: Distribution | Transform) -> dict[str, Any]:
     """What an object of torch holds, without what a transform only remembers of its last use."""
     left_out = {"_cached_x_y"}
-    if not isinstance(value, _InverseTransform):  # of which that is all there is
+    if not isinstance(value, Inverse):  # of which that is all there is
         left_out.add("_inv")
     return {name: item for name, item in vars(value).items() if name not in left_out}
 
@@ -140,7 +140,7 @@ def _moved(
         new = fn(value)
     elif isinstance(value, nn.Module):
         if not trusting:
-            new = copy.deepcopy(value)._apply(fn)
+            new = copy.deepcopy(value)._apply(fn)  # noqa: SLF001 (what .to calls)
     elif isinstance(value, MethodType):
         new = MethodType(value.__func__, again(value.__self__))
     elif isinstance(value, partial):
@@ -155,7 +155,7 @@ def _moved(
         memo[id(value)] = value, new  # with the original, so that its id is not used again
         vars(new).update({name: again(item) for name, item in lasting(value).items()})
         if trusting and isinstance(new, Distribution):
-            new._validate_args = False
+            new._validate_args = False  # noqa: SLF001 (torch sets it in __init__ only)
     memo[id(value)] = value, new
     return new
 

@@ -124,7 +124,7 @@ def load_model(
     _set_attributes(model, plan["attributes"])
     for name, key in plan["buffers"].items():
         part, _, buffer = name.rpartition(".")
-        model.get_submodule(part)._buffers[buffer] = tensors[key]
+        setattr(model.get_submodule(part), buffer, tensors[key])
     fill(model, weights, path)
     model.eval()
     if device is not None:

@@ -1,5 +1,6 @@
 """One training loop for all models, with checkpoints, and seeds that leave no trace."""
 
+from vaebook._checks import already_checked
 from vaebook._random import seeded
 from vaebook.training.callbacks import Callback, KeepBest, Step
 from vaebook.training.checkpoint import load_weights, save_weights
@@ -18,6 +19,7 @@ __all__ = [
     "Trainable",
     "WarmUp",
     "WeightAverage",
+    "already_checked",
     "fit",
     "load_weights",
     "save_weights",

@@ -54,7 +54,7 @@ def _first_bad(tensors: Iterable[tuple[str, Tensor]], *, nan_only: bool = False)
     floats = [(name, t.detach()) for name, t in tensors if t.numel() and t.is_floating_point()]
     if not floats:
         return None
-    norms = torch._foreach_norm([tensor for _, tensor in floats])
+    norms = [torch.linalg.vector_norm(tensor) for _, tensor in floats]
     device = floats[0][1].device
     together = torch.stack([norm.to(device, torch.float32) for norm in norms])
     if bool(together.isfinite().all()):

@@ -28,7 +28,7 @@ from vaebook.experiments.ch07_scaling.loss_conventions import (
     GreyCrossEntropyVAE,
 )
 from vaebook.metrics import active_units, evaluate_elbo, sharpness
-from vaebook.metrics._batches import evaluate_in_batches
+from vaebook.metrics.batches import evaluate_in_batches
 from vaebook.models import VAE
 from vaebook.training import fit, seeded
 

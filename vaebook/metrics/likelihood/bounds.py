@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vaebook._checks import check_count
 from vaebook._random import seeded
-from vaebook.metrics._batches import (
+from vaebook.metrics.batches import (
     evaluate_in_batches,
     images_of,
     log_likelihood,

@@ -10,8 +10,8 @@ from torch.distributions import MultivariateNormal
 
 from vaebook._checks import check_count, check_real
 from vaebook.distributions.likelihoods import GaussianImage
-from vaebook.metrics._batches import images_of, to_model
 from vaebook.metrics._inputs import in_blocks
+from vaebook.metrics.batches import images_of, to_model
 from vaebook.models import VAE
 from vaebook.models.latent_variable import evaluating
 
