@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution, Transform, constraints
 
-from vaebook._checks import check_count, check_distribution, check_widths
+from vaebook._checks import check_count, check_distribution, check_event, check_widths
 from vaebook.distributions.gaussian import DiagonalGaussian
 
 # zuko switches off the checks of every distribution in the process, for good: put them back.
@@ -49,10 +49,7 @@ class FlowDistribution(Distribution):
         Raises:
             ValueError: if ``value`` does not end in d numbers.
         """
-        if value.shape[-1:] != self.event_shape:
-            raise ValueError(
-                f"value has shape {tuple(value.shape)}; expected [..., {self.event_shape[0]}]."
-            )
+        check_event(value, self.event_shape)
         u = self.transform(value)
         log_det = self.transform.log_abs_det_jacobian(value, u)
         return self.base.log_prob(u) + log_det

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution, Independent, constraints
 from torch.nn import functional as F
 
-from vaebook._checks import check_count, check_positive, values_are_checked
+from vaebook._checks import ImageShape, check_count, check_positive, values_are_checked
 from vaebook._configuration import Configured
 from vaebook.distributions.gaussian import LOG_TWO_PI
 
@@ -38,6 +38,11 @@ class Likelihood(Configured, nn.Module, ABC):
         Args:
             images: floats in [0, 1].
         """
+
+    def output_shape(self, image_shape: ImageShape) -> ImageShape:
+        """The shape that the decoder must give for images of that shape."""
+        channels, height, width = image_shape
+        return channels * self.outputs_per_channel, height, width
 
     def __call__(self, output: Float[Tensor, "*batch c h w"]) -> Distribution:
         """See :meth:`forward`."""

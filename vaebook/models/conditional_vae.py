@@ -16,12 +16,7 @@ from vaebook._checks import (
     how_to_convert,
     values_are_checked,
 )
-from vaebook.distributions import (
-    DiagonalGaussian,
-    Likelihood,
-    gaussian_kl,
-    gaussian_kl_diagonal,
-)
+from vaebook.distributions import DiagonalGaussian, Likelihood, gaussian_kl, gaussian_kl_diagonal
 from vaebook.distributions.likelihoods import as_likelihood
 from vaebook.models.latent_variable import LatentVariableModel, evaluating
 from vaebook.models.networks import Network, as_network
@@ -93,7 +88,7 @@ class ConditionalVAE(LatentVariableModel):
         self.paint = nn.Linear(condition_dim, height * width) if encoder_sees else None
         self.encoder = plan.encoder(seen, 2 * latent_dim)
         self.likelihood = as_likelihood(likelihood)
-        outputs = (channels * self.likelihood.outputs_per_channel, height, width)
+        outputs = self.likelihood.output_shape(self.image_shape)
         self.decoder = plan.decoder(latent_dim + decoder_sees * condition_dim, outputs)
         self.prior_network = None
         if prior == "learned":

@@ -32,14 +32,7 @@ from torch.distributions import Distribution, Transform
 from vaebook._configuration import Configured, rebuild
 from vaebook._random import seeded
 from vaebook.distributions.priors import empty, lasting
-from vaebook.training.checkpoint import (
-    OWN,
-    fill,
-    sealed,
-    settings_of,
-    unsealed,
-    weights_of,
-)
+from vaebook.training.checkpoint import OWN, fill, sealed, settings_of, unsealed, weights_of
 from vaebook.training.description import MODULE_ATTRIBUTES, differences, plain_module
 from vaebook.training.files import write_atomically
 from vaebook.training.settings import move
@@ -92,10 +85,7 @@ def save_model(model: nn.Module, path: str | Path) -> None:
 
 
 def load_model(
-    path: str | Path,
-    device: str | torch.device | None = None,
-    *,
-    classes: Iterable[type] = (),
+    path: str | Path, device: str | torch.device | None = None, *, classes: Iterable[type] = ()
 ) -> Any:
     """Build the model that :func:`save_model` wrote, in evaluation mode.
 
