@@ -11,17 +11,6 @@ from vaebook.training.warm_up import WarmUp
 from vaebook.training.weight_average import WeightAverage
 
 __all__ = [
-    "Callback",
-    "History",
-    "KeepBest",
-    "Player",
-    "Step",
-    "Trainable",
-    "WarmUp",
-    "WeightAverage",
-    "already_checked",
-    "fit",
-    "load_weights",
-    "save_weights",
-    "seeded",
-]
+    "Callback", "History", "KeepBest", "Player", "Step", "Trainable", "WarmUp", "WeightAverage",
+    "already_checked", "fit", "load_weights", "save_weights", "seeded",
+]  # fmt: skip

@@ -51,10 +51,7 @@ FITS: dict[str, Callable[[Codes], Distribution]] = {
 }
 
 # What is judged at every code size, and what only at the sizes of MORE_AT.
-SAMPLERS = {
-    "autoencoder": (*FITS, "held-out codes"),
-    "vae": ("standard normal",),
-}
+SAMPLERS = {"autoencoder": (*FITS, "held-out codes"), "vae": ("standard normal",)}
 MORE_SAMPLERS = {
     "autoencoder": ("noisy codes", "midpoints", "slerp midpoints"),
     "vae": ("mixture", "held-out codes", "midpoints", "slerp midpoints"),
@@ -89,12 +86,7 @@ def densities(codes: Codes, names: Iterable[str] = tuple(FITS)) -> dict[str, Dis
 
 
 def draw_codes(
-    fitted: dict[str, Distribution],
-    codes: Codes,
-    held_out: Codes,
-    num_codes: int,
-    *,
-    seed: int,
+    fitted: dict[str, Distribution], codes: Codes, held_out: Codes, num_codes: int, *, seed: int
 ) -> dict[str, Codes]:
     """Codes drawn in every way that the chapter compares, ``num_codes`` of each.
 
@@ -204,8 +196,6 @@ def run(
     """Train an autoencoder and a VAE of each code size; draw codes, decode, look for dogs.
 
     Args:
-        seed: of everything.
-        latent_dims: code sizes.
         num_images: pictures judged per sampler; a share s of them has a binomial standard error of
             √(s (1 − s) / num_images), on top of the spread between models.
         pictures: filled with the first images of each row at the sizes of ``MORE_AT``, under

@@ -142,10 +142,7 @@ def run(
     """Rows: one for each latent dimension, decoder, family and optimiser, on training digits.
 
     Args:
-        seed: of the initial weights, the rotation, and Adam's batches and samples.
-        latent_dims: numbers in a code.
         families: covariances that the posterior may have.
-        num_iterations: of L-BFGS.
         adam: learning rates with their epochs; ``()`` leaves ordinary training out.
     """
     images = load_digits().train.images

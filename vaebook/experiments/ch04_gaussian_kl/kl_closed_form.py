@@ -9,12 +9,7 @@ from torch import Tensor
 from torch.distributions import Categorical, MixtureSameFamily, Normal, kl_divergence
 
 from vaebook._random import seeded
-from vaebook.distributions import (
-    gaussian_kl,
-    gaussian_kl_quadrature,
-    monte_carlo_kl,
-    quadrature_kl,
-)
+from vaebook.distributions import gaussian_kl, gaussian_kl_quadrature, monte_carlo_kl, quadrature_kl
 
 REACH = 30.0  # the grids of quadrature_kl go from -REACH to REACH
 
@@ -71,9 +66,7 @@ def run(
     so that all posteriors together spread like N(0, 1).
 
     Args:
-        seed: of the posteriors and samples.
         num_posteriors: random posteriors, μ uniform in ±3, log σ² uniform in −6 to 2.
-        num_samples: of each Monte Carlo estimate.
         num_pictures: posteriors that make up the aggregate.
 
     Returns:

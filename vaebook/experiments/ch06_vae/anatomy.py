@@ -121,12 +121,6 @@ def run(
     """Train each variant and judge what it decodes from three sources of codes.
 
     Args:
-        seed: of initial weights, shuffling, noise and samples.
-        latent_dim: numbers in a code.
-        num_epochs: passes over the training images.
-        num_images: pictures judged per source.
-        data_name: ``"dogs"`` or ``"fashion"``.
-        variants: which of ``VARIANTS``.
         pictures: filled with the first images of each row, under ``"variant/source"``.
 
     Returns:

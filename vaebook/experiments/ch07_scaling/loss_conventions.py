@@ -121,9 +121,6 @@ def run(
     """Train each convention as written and translated, and measure both alike.
 
     Args:
-        seed: of initial weights, shuffling, noise and samples.
-        num_epochs: passes over the 10,000 training pictures of Fashion-MNIST.
-        conventions: names of entries of ``CONVENTIONS``.
         pictures: filled with reconstructions and samples, under ``"name/source"``.
 
     Returns:

@@ -127,9 +127,6 @@ def run(
     """Train the same network under each likelihood.
 
     Args:
-        seed: of initial weights, shuffling, noise and samples.
-        num_epochs: passes over the 10,000 training pictures of Fashion-MNIST.
-        likelihoods: names in ``LIKELIHOODS``.
         pictures: filled with reconstructions and samples, under ``"name/source"``.
 
     Returns:

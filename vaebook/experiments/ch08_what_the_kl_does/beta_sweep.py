@@ -118,11 +118,6 @@ def run(
     """Train a VAE for each β and measure what the rate buys.
 
     Args:
-        seed: of initial weights, shuffling, noise and samples.
-        betas: weights of the rate.
-        num_epochs: passes over the training pictures.
-        num_images: pictures judged per source of codes.
-        num_train: training pictures; 0 takes all.
         pictures: filled with the first pictures, under ``"β/prior"``, ``"β/aggregate"`` and
             ``"β/reconstruction"``.
 

@@ -130,10 +130,7 @@ def run(
     """Train each variant and follow its codes.
 
     Args:
-        seed: of initial weights, shuffling and noise.
-        variants: which of ``VARIANTS``.
         num_epochs: passes over the pictures, warm-up included; more than a warm-up takes.
-        num_train: training pictures.
 
     Returns:
         A row per variant and epoch with ``rate``, ``mutual_information`` and ``active`` of 1,000

@@ -32,13 +32,6 @@ def run(
 ) -> list[dict[str, Any]]:
     """Train the same VAE with codes of each size.
 
-    Args:
-        seed: of initial weights, shuffling, noise and samples.
-        latent_dims: numbers in a code.
-        num_epochs: passes over the training pictures.
-        num_images: pictures judged.
-        num_train: training pictures; 0 takes all.
-
     Returns:
         A row per size: rate, distortion, active units and reconstruction error of the test
         pictures; ``nll`` by 100 importance samples on 500 of them; ``aggregate_kl`` and

@@ -163,9 +163,6 @@ def run(
     A model whose training breaks down has a row all the same: ``failed`` says why.
 
     Args:
-        seed: of initial weights, shuffling, noise and samples.
-        models: names in ``MODELS``.
-        num_epochs: passes over the training images.
         num_images: pictures judged per generator; a share s of dogs among them has a binomial
             standard error of √(s (1 − s) / num_images).
         pictures: filled with the first images of each generator, under its name.

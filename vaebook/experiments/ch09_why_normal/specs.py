@@ -61,21 +61,12 @@ MODELS: dict[str, Build] = {
     "sphere": lambda data: vae(data, prior=HypersphericalUniform(D), posterior="power spherical"),
     "mixture": lambda data: vae(data, prior=MixturePrior(D, NUM_COMPONENTS)),
     "VampPrior": lambda data: vae(data, prior=VampPrior(data.train.images[:NUM_COMPONENTS], D)),
-    "flow": lambda data: vae(data, prior=FlowPrior(D, num_transforms=2, hidden=(64, 64))),
+    "flow": lambda data: vae(data, prior=FlowPrior(D)),
     "discrete codes": lambda data: VQVAE(
-        data.image_shape,
-        num_codes=16,
-        codebook_size=32,
-        code_dim=4,
-        network=DOG_DEEP,
-        likelihood=GaussianLikelihood(SIGMA),
+        data.image_shape, 16, 32, network=DOG_DEEP, likelihood=GaussianLikelihood(SIGMA)
     ),
     "Wasserstein": lambda data: WassersteinAutoencoder(
-        data.image_shape,
-        D,
-        network=DOG_DEEP,
-        likelihood=GaussianLikelihood(SIGMA),
-        mmd_weight=1000.0,
+        data.image_shape, D, network=DOG_DEEP, likelihood=GaussianLikelihood(SIGMA)
     ),
     "autoencoder": lambda data: Autoencoder(
         data.image_shape, D, network=DOG_DEEP, likelihood=GaussianLikelihood(SIGMA)

@@ -213,10 +213,6 @@ def run(
     """Train each variant and measure the pictures at every step from real to sampled.
 
     Args:
-        seed: of initial weights, shuffling, noise and codes.
-        variants: which of ``VARIANTS``.
-        data_name: ``"dogs"`` or ``"fashion"``.
-        latent_dim: numbers in a code.
         num_codes: codes decoded at each step.
         num_fresh: dogs drawn anew for the bracket.
         pictures: filled with the first images of each step, under ``"variant/step"``.

@@ -68,10 +68,8 @@ def run(
     """Train by each recipe, watch on the way, and judge the pictures at the end.
 
     Args:
-        seed: of initial weights, shuffling, noise and samples.
         recipes: names in ``RECIPES``, or the VAE.
         num_epochs: in place of the recipes' own.
-        num_images: pictures judged at the end.
         pictures: filled with the first pictures of each recipe, and of the reference on its way.
         weights: filled with the trained reference.
 

@@ -40,10 +40,7 @@ def run(
     """Train a VAE, go on from it with and without a discriminator, and look at reconstructions.
 
     Args:
-        seed: of initial weights, shuffling and noise.
-        num_epochs: of the VAE.
         num_more: epochs of either continuation, on the same batches.
-        num_train: at most so many training dogs.
         adversarial_weight: nats of the ELBO for a nat of −log D of a reconstruction.
         features: of pictures; those of the record ``feature_networks`` by default.
         pictures: filled with the first reconstructions, and with the dogs themselves.

@@ -136,11 +136,8 @@ def run(
     A model whose training breaks down has a row all the same: ``failed`` says why.
 
     Args:
-        seed: of initial weights, shuffling, noise and samples.
         models: names in ``CONTROLS`` or ``SPECS``: one name is one row's command.
-        data_name: ``"dogs"`` or ``"fashion"``.
         epochs: a part of the full number of epochs, at least one is trained.
-        num_images: samples that are measured.
         num_judged: how many of them get their nearest dog; a share s of dogs among them has a
             binomial standard error of √(s (1 − s) / num_judged).
         features: of pictures; those of the record ``feature_networks`` by default.
@@ -217,9 +214,7 @@ def train(name: str, data: PictureData, epochs: float, seed: int) -> list[Traine
         seed=seed,
         callbacks=[average, halfway] if watched else [average],
     )
-    trained = [
-        Trained(model, SECONDS, num_epochs * steps_per_epoch, time.process_time() - start),
-    ]
+    trained = [Trained(model, SECONDS, num_epochs * steps_per_epoch, time.process_time() - start)]
     if isinstance(halfway.kept, GenerativeModel):
         kept = Trained(halfway.kept, STEPS, as_gan * steps_per_epoch, halfway.at - start)
         trained.insert(0, kept)

@@ -7,11 +7,7 @@ import torch
 from torch import Tensor
 
 from vaebook.experiments.ch12_vae_versus_gan.pictures import feature_network
-from vaebook.experiments.record.load import (
-    load_pictures,
-    load_recorded,
-    load_recorded_weights,
-)
+from vaebook.experiments.record.load import load_pictures, load_recorded, load_recorded_weights
 from vaebook.metrics.samples.measure import Features
 
 COMPARISON_RECORDS = {

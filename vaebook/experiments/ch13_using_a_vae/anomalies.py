@@ -89,9 +89,7 @@ def run(
     """Leave out one class of Fashion-MNIST at a time, and look for it among the test pictures.
 
     Args:
-        seed: of initial weights, shuffling and noise.
         held_out: classes, each left out of training and validation once.
-        num_epochs: passes over the training pictures of the nine other classes.
         num_samples: codes behind each score of a VAE.
 
     Returns:

@@ -54,9 +54,7 @@ def conditions_of(
 
 
 def paste(
-    images: Float[Tensor, "n 1 s s"],
-    halves: Int[Tensor, " n"],
-    guesses: Float[Tensor, "s n 1 s s"],
+    images: Float[Tensor, "n 1 s s"], halves: Int[Tensor, " n"], guesses: Float[Tensor, "s n 1 s s"]
 ) -> Float[Tensor, "s n 1 s s"]:
     """The given half of each picture with each guess of the other."""
     return torch.where(visible_pixels(halves), images, guesses.clamp(0, 1))
@@ -196,9 +194,7 @@ def guessers(
 
 
 def measure(
-    images: Float[Tensor, "n 1 s s"],
-    halves: Int[Tensor, " n"],
-    guesses: Float[Tensor, "s n 1 s s"],
+    images: Float[Tensor, "n 1 s s"], halves: Int[Tensor, " n"], guesses: Float[Tensor, "s n 1 s s"]
 ) -> dict[str, float]:
     """Errors over the hidden pixels, in units of brightness, and what the guesses differ by.
 
@@ -240,9 +236,6 @@ def run(
     """Hide a random half of held-out dogs and let each method guess it.
 
     Args:
-        seed: of initial weights, shuffling, noise, and of which halves are hidden.
-        num_epochs: passes over the training dogs.
-        num_images: held-out dogs.
         num_guesses: for each of them.
         num_judged: completed pictures, one guess each, that are compared with all possible dogs.
         pictures: filled with the truth, what was visible, and four guesses of each method.

@@ -9,11 +9,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaebook.data import ImageData, load_dogs
-from vaebook.experiments.ch09_why_normal.priors import (
-    codes_of,
-    reconstruction_rmse,
-    with_prior,
-)
+from vaebook.experiments.ch09_why_normal.priors import codes_of, reconstruction_rmse, with_prior
 from vaebook.experiments.ch14_verdicts.specs import ENCODERS, NOISE, PRIORS, train
 from vaebook.metrics import Reference, importance_weighted_nll, measure_samples
 from vaebook.models import VAE, LatentVariableModel
@@ -37,12 +33,7 @@ def draw(
 
 
 def measure(
-    model: LatentVariableModel,
-    prior: Distribution,
-    data: ImageData,
-    *,
-    seed: int,
-    num_images: int,
+    model: LatentVariableModel, prior: Distribution, data: ImageData, *, seed: int, num_images: int
 ) -> tuple[dict[str, float], Float[Tensor, "n c h w"]]:
     """How good the pictures of a prior are, and how probable it finds codes and pictures.
 
@@ -81,10 +72,6 @@ def run(
     """Train each encoder, fit each distribution to its codes, and judge the samples.
 
     Args:
-        seed: of initial weights, shuffling, noise and samples.
-        encoders: names in ``ENCODERS``.
-        num_epochs: passes over the training images.
-        num_images: pictures judged for each distribution.
         pictures: filled with the first images of each, and of real and reconstructed dogs.
 
     Returns:

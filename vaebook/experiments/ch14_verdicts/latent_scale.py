@@ -31,12 +31,8 @@ def run(
     """Measure the codes' scale by the KL term's weight, and what a flow makes of other scales.
 
     Args:
-        seed: of initial weights, shuffling, noise and samples.
         betas: weights of the KL term; the flows are trained on the codes of the first.
         scales: standard deviations that the codes are brought to before the flow sees them.
-        num_epochs: of the VAEs.
-        flow_epochs: of the flows.
-        num_images: pictures judged for each flow.
 
     Returns:
         Rows of two kinds, told apart by ``part``. ``"encoder"``: ``beta`` and :func:`about`.

@@ -17,11 +17,7 @@ from vaebook.models.latent_variable import evaluating
 
 
 def laplace_proposal(
-    model: VAE,
-    images: Float[Tensor, "n c h w"],
-    *,
-    num_steps: int = 20,
-    widen: float = 1.0,
+    model: VAE, images: Float[Tensor, "n c h w"], *, num_steps: int = 20, widen: float = 1.0
 ) -> MultivariateNormal:
     r"""The Gaussian at the posterior's mode with the curvature that the decoder has there.
 

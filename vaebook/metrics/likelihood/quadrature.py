@@ -12,13 +12,7 @@ from torch.distributions import Distribution, MultivariateNormal
 from vaebook._checks import check_count, check_real
 from vaebook.distributions import DiagonalGaussian, kl
 from vaebook.metrics._inputs import as_floats, in_blocks
-from vaebook.metrics.batches import (
-    images_of,
-    log_likelihood,
-    log_prior,
-    posterior_of,
-    to_model,
-)
+from vaebook.metrics.batches import images_of, log_likelihood, log_prior, posterior_of, to_model
 from vaebook.models import VAE, Elbo
 from vaebook.models.latent_variable import evaluating
 
