@@ -56,8 +56,7 @@ class FlowDistribution(Distribution):
 
     def rsample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
         """Draw u from the base and carry it back: ``[*sample_shape, d]``."""
-        z: Tensor = self.transform.inv(self.base.rsample(sample_shape))
-        return z
+        return self.transform.inv(self.base.rsample(sample_shape))
 
 
 class SplineFlow(nn.Module):
@@ -105,5 +104,4 @@ class SplineFlow(nn.Module):
 
     def loss(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         """−log p(z) of each code in nats, for ``fit``."""
-        losses: Tensor = -self().log_prob(codes)
-        return losses
+        return -self().log_prob(codes)

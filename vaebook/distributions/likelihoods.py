@@ -46,8 +46,7 @@ class Likelihood(Configured, nn.Module, ABC):
 
     def __call__(self, output: Float[Tensor, "*batch c h w"]) -> Distribution:
         """See :meth:`forward`."""
-        distribution: Distribution = super().__call__(output)
-        return distribution
+        return super().__call__(output)
 
 
 def _check_image_shape(value: Tensor, event_shape: torch.Size) -> None:
@@ -69,8 +68,7 @@ class IndependentPixels(Independent):
             ValueError: if the shape does not fit.
         """
         _check_image_shape(value, self.event_shape)
-        log_prob: Tensor = super().log_prob(value)
-        return log_prob
+        return super().log_prob(value)
 
 
 class BernoulliImage(Independent):

@@ -46,8 +46,7 @@ class Prior(Configured, nn.Module, ABC):
 
     def __call__(self, encode: Encode) -> Distribution:
         """See :meth:`forward`."""
-        distribution: Distribution = super().__call__(encode)
-        return distribution
+        return super().__call__(encode)
 
 
 class FixedPrior(Prior):

@@ -35,8 +35,7 @@ class Experiment:
 
     def run(self, seed: int, **settings: Any) -> list[dict[str, Any]]:
         """The rows of one seed; ``settings`` go before those of the record."""
-        rows: list[dict[str, Any]] = self.load().run(seed, **{**self.settings, **settings})
-        return rows
+        return self.load().run(seed, **{**self.settings, **settings})
 
     def offers(self) -> tuple[str, ...]:
         """Which of :attr:`keeps` the run has to offer."""

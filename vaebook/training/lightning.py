@@ -208,8 +208,7 @@ class LightningModel(LightningModule):
         if self.trainer.world_size == 1:
             return column
         rows: Any = self.all_gather(column)  # [w, n, ...]
-        gathered: Tensor = rows.transpose(0, 1).flatten(0, 1)
-        return gathered
+        return rows.transpose(0, 1).flatten(0, 1)
 
     def _num_validation_examples(self) -> int | None:
         """How many there are, without those repeated to give each process as many."""

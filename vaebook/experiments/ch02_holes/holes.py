@@ -19,6 +19,7 @@ from vaebook.distributions import (
     fit_mixture,
     standard_normal,
 )
+from vaebook.experiments.measures import rmse
 from vaebook.experiments.settings import DOG_NETWORK, DOG_TRAINING
 from vaebook.metrics import (
     Reference,
@@ -236,8 +237,8 @@ def measure_model(
     held_out = codes_of(model, data.test.images, seed=seed)
     with torch.no_grad():
         centres = model.encode(data.test.images)  # of a VAE the means
-        error = (model.decode(centres) - data.test.images).square().mean().sqrt()
-    common = {"model": model_name, "latent_dim": model.latent_dim, "rmse": float(error)}
+        error = rmse(model.decode(centres), data.test.images)
+    common = {"model": model_name, "latent_dim": model.latent_dim, "rmse": error}
     common |= code_geometry(codes, held_out)
     common["posterior_variance"] = posterior_variance(model, data.test.images)
     fitted = densities(codes, samplers)

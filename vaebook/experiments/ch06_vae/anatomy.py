@@ -10,6 +10,7 @@ from vaebook.data import ImageData, load_fashion
 from vaebook.data.dogs import load_dogs
 from vaebook.distributions import GaussianLikelihood, LearnedGaussianLikelihood, fit_gaussian
 from vaebook.distributions.likelihoods import OneSigmaLikelihood
+from vaebook.experiments.measures import reconstruction_rmse
 from vaebook.experiments.settings import DOG_LATENT_DIM, DOG_NETWORK, DOG_TRAINING
 from vaebook.metrics import (
     Reference,
@@ -93,11 +94,9 @@ def code_measures(model: VAE, data: ImageData) -> dict[str, float]:
     assert isinstance(model.likelihood, OneSigmaLikelihood)
     posterior = posterior_parameters(model, images)
     terms = evaluate_elbo(model, images)
-    with torch.no_grad():
-        error = (model.reconstruct(images) - images).square().mean().sqrt()
     measures = {
         "sigma": model.likelihood.sigma,
-        "reconstruction_rmse": float(error),
+        "reconstruction_rmse": reconstruction_rmse(model, images),
         "rate": float(terms.rate.mean()),
         "code_spread": float(posterior.mu.var(0).mean().sqrt()),
         "posterior_std": float(posterior.log_var.mean().mul(0.5).exp()),
@@ -138,8 +137,7 @@ def run(
             variant, data, seed=seed, latent_dim=latent_dim, num_epochs=num_epochs
         )
         common = {"variant": variant, **code_measures(model, data), "seconds": seconds}
-        with torch.no_grad():
-            decoded = {"reconstruction": model.reconstruct(real)}
+        decoded = {"reconstruction": model.reconstruct(real)}
         decoded["prior"] = draw_images(model, model.prior, num_images, seed)
         codes = fitted_gaussian(model, data.train.images)
         decoded["fitted"] = draw_images(model, codes, num_images, seed)

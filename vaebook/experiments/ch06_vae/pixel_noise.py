@@ -84,7 +84,7 @@ def run(
         common = {**recipe._asdict(), **code_measures(model, data), "sigma": recipe.sigma}
         for source in sources:
             if source == "reconstruction":
-                images = model.reconstruct(real).detach()
+                images = model.reconstruct(real)
             elif source == "prior":
                 images = draw_images(model, model.prior, num_images, seed)
             else:

@@ -9,6 +9,7 @@ from vaebook.data import ImageData
 from vaebook.data.dogs import load_dogs
 from vaebook.distributions import DiagonalGaussian, GaussianLikelihood
 from vaebook.experiments.ch06_vae.anatomy import FIXED_SIGMA, NUM_KEPT
+from vaebook.experiments.measures import reconstruction_rmse
 from vaebook.experiments.settings import DOG_DEEP, DOG_DEEP_TRAINING, DOG_LATENT_DIM
 from vaebook.metrics import (
     Reference,
@@ -64,9 +65,7 @@ def rate_measures(model: VAE, images: Tensor, *, pictures: bool = True) -> dict[
         "active": float(active_units(model, images).sum()),
     }
     if pictures:
-        with torch.no_grad():
-            error = (model.reconstruct(images) - images).square().mean().sqrt()
-        measures["reconstruction_rmse"] = float(error)
+        measures["reconstruction_rmse"] = reconstruction_rmse(model, images)
     return measures
 
 
@@ -146,8 +145,7 @@ def run(
             "reconstruction": posterior_parameters(model, real[:NUM_KEPT]).mu,
         }
         for source, codes in sources.items():
-            with torch.no_grad():
-                images = model.decode(codes)
+            images = model.decode_all(codes)
             asked = ["sharpness"] if source == "reconstruction" else ["sharpness", "dogs"]
             found = measure_samples(images, reference, asked)
             row |= {f"{source}_{name}": value for name, value in found.items()}

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import torch
-
 from vaebook.data.dogs import load_dogs
 from vaebook.distributions import GaussianLikelihood
 from vaebook.experiments.ch08_what_the_kl_does.beta_sweep import NUM_EPOCHS, rate_measures
@@ -52,8 +50,7 @@ def run(
         reference = Reference(real)
         drawn = model.sample(num_images, seed=7_000_003 + seed)
         samples = measure_samples(drawn, reference, ["dogs"])
-        with torch.no_grad():
-            rebuilt = measure_samples(model.reconstruct(real[:num_images]), reference, ["dogs"])
+        rebuilt = measure_samples(model.reconstruct(real[:num_images]), reference, ["dogs"])
         rows.append(
             {
                 "latent_dim": latent_dim,

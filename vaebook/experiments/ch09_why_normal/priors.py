@@ -18,6 +18,7 @@ from torch.distributions import Distribution
 from vaebook.data import ImageData, load_dogs
 from vaebook.distributions import fit_codes, fit_mixture
 from vaebook.experiments.ch09_why_normal.specs import MODELS, vae
+from vaebook.experiments.measures import reconstruction_rmse
 from vaebook.experiments.settings import DOG_DEEP_TRAINING
 from vaebook.metrics import Reference, evaluate_elbo, importance_weighted_nll, measure_samples
 from vaebook.models import VAE, VQVAE, LatentVariableModel
@@ -111,11 +112,6 @@ def _draw_codes(model: VQVAE, prior: Distribution, num_images: int, seed: int) -
 def _sampler(model: DrawsImages) -> Callable[[int, int], Tensor]:
     """The model's own way to draw pictures."""
     return lambda num_images, seed: model.sample(num_images, seed=seed)
-
-
-def reconstruction_rmse(model: LatentVariableModel, images: Float[Tensor, "n c h w"]) -> float:
-    """RMSE per pixel of encoded and decoded test images."""
-    return float((model.reconstruct(images) - images).square().mean().sqrt())
 
 
 def generators(

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from vaebook.data import FACTOR_NAMES, ImageData, factor_range
 from vaebook.data.breeds import CHANGED, breeds, shares
 from vaebook.experiments.ch11_gan.models import BASELINE, RECIPES, REFERENCE, train
+from vaebook.experiments.measures import reconstruction_rmse
 from vaebook.metrics import Reference, invert, measure_samples
 from vaebook.metrics.dogs import DOG_THRESHOLD, nearest_dog
 from vaebook.models import GAN, VAE
@@ -95,8 +96,7 @@ def run(
             distance = invert(model, held_out, seed=seed).distance
             last["inversion"] = float(distance.square().mean().sqrt())
         if isinstance(model, VAE):
-            error = model.reconstruct(held_out) - held_out
-            last["reconstruction"] = float(error.square().mean().sqrt())
+            last["reconstruction"] = reconstruction_rmse(model, held_out)
         judged = {at_end: last}
         for step in STAGES:
             if step in watch.kept:

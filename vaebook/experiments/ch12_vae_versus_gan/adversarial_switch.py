@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from vaebook.distributions import GaussianLikelihood
@@ -17,6 +16,7 @@ from vaebook.experiments.ch12_vae_versus_gan.specs import (
     judge_of,
     network_of,
 )
+from vaebook.experiments.measures import rmse
 from vaebook.metrics import frechet_distance, relative_sharpness
 from vaebook.metrics.samples.measure import Features
 from vaebook.models import VAE, VAEGAN
@@ -55,12 +55,11 @@ def run(
     rows = []
 
     def look(stage: str, model: VAE) -> None:
-        with torch.no_grad():
-            rebuilt = model.reconstruct(test).clamp(0, 1)
+        rebuilt = model.reconstruct(test).clamp(0, 1)
         rows.append(
             {
                 "stage": stage,
-                "rmse": float((rebuilt - test).square().mean().sqrt()),
+                "rmse": rmse(rebuilt, test),
                 "sharpness": relative_sharpness(rebuilt, test),
                 "frechet": frechet_distance(features(test), features(rebuilt)),
             }
