@@ -13,7 +13,7 @@ from torch.distributions import Distribution, Transform, constraints
 from vaebook._checks import check_count, check_distribution, values_are_checked
 from vaebook._configuration import Configured
 from vaebook.distributions.gaussian import DiagonalGaussian, standard_normal
-from vaebook.training.description import Inverse
+from vaebook.training.description import lasting
 
 Encode = Callable[[Tensor], Distribution]
 
@@ -105,16 +105,8 @@ class FixedPrior(Prior):
         return self
 
 
-def lasting(value: Distribution | Transform) -> dict[str, Any]:
-    """What an object of torch holds, without what a transform only remembers of its last use."""
-    left_out = {"_cached_x_y"}
-    if not isinstance(value, Inverse):  # of which that is all there is
-        left_out.add("_inv")
-    return {name: item for name, item in vars(value).items() if name not in left_out}
-
-
 def empty(cls: type) -> Any:
-    """An object of a class of torch, to be given what :func:`lasting` told."""
+    """An object of a class of torch, to be given what ``lasting`` told."""
     value: Any = object.__new__(cls)
     if issubclass(cls, Transform):
         vars(value).update({"_inv": None, "_cached_x_y": (None, None)})

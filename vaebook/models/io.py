@@ -31,9 +31,9 @@ from torch.distributions import Distribution, Transform
 
 from vaebook._configuration import Configured, rebuild
 from vaebook._random import seeded
-from vaebook.distributions.priors import empty, lasting
+from vaebook.distributions.priors import empty
 from vaebook.training.checkpoint import OWN, fill, sealed, settings_of, unsealed, weights_of
-from vaebook.training.description import MODULE_ATTRIBUTES, differences, plain_module
+from vaebook.training.description import MODULE_ATTRIBUTES, differences, lasting, plain_module
 from vaebook.training.files import write_atomically
 from vaebook.training.settings import move
 

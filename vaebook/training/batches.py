@@ -169,14 +169,10 @@ def as_batches(
     fingerprint: bool = False,
     name: str = "data",
 ) -> Batches:
-    """The batches of whatever ``fit`` is given.
+    """The batches of whatever ``fit`` is given, which has the same arguments, on a device.
 
     Args:
-        data: see :func:`vaebook.training.fit`.
-        batch_size: examples in a batch; ``None`` is 128.
-        device: where batches are wanted.
         check: raises an error for a batch that cannot be used; called once for all data.
-        drop_last: leave out a last batch that is smaller.
         shuffle: a new order in each pass, for data that are no ``DataLoader``.
         fingerprint: describe tensors by their values instead of their shapes.
         name: how messages call the data.

@@ -209,17 +209,22 @@ def _function(value: Any) -> str:
     return f"{name} {(*code.co_names, *numbers)}"
 
 
+def lasting(value: Any) -> dict[str, Any]:
+    """What an object holds, without what a transform of torch only remembers of its last use."""
+    left_out = {"_cached_x_y"}
+    if not isinstance(value, Inverse):  # of which that is all there is
+        left_out.add("_inv")
+    return {key: entry for key, entry in vars(value).items() if key not in left_out}
+
+
 def _fields(value: Any) -> dict[str, Any]:
     """What an object holds, without what it has only worked out for later."""
     if dataclasses.is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    left_out = {"_validate_args"}
-    if not isinstance(value, Inverse):  # of which that is all there is
-        left_out.add("_inv")
     fields = {
         key: entry
-        for key, entry in getattr(value, "__dict__", {}).items()
-        if not key.startswith("_cache") and key not in left_out
+        for key, entry in (lasting(value) if hasattr(value, "__dict__") else {}).items()
+        if not key.startswith("_cache") and key != "_validate_args"
     }
     if not isinstance(value, Distribution):
         return fields

@@ -27,8 +27,6 @@ def bad_number(
     gradient of 1e20 is infinite, and the parameter would never move again.
 
     Args:
-        model: what is trained.
-        optimizers: what trains it.
         from_the_start: names of buffers that may hold a NaN.
     """
     name = bad_parameter(model)
@@ -71,9 +69,6 @@ def bad_loss(
     """The error for a loss that is NaN or infinite, with the term and the parameter if found.
 
     Args:
-        model: what was trained.
-        player: whose loss it is.
-        value: of the loss.
         epoch, step: when.
         batch: on which; ``None`` if the model has gone on since, on an accelerator.
     """

@@ -23,10 +23,6 @@ class EpochLosses:
 
     On a CPU each loss is looked at as it comes; on an accelerator they stay there until
     :meth:`collect`, so that the queue of its work never runs dry.
-
-    Args:
-        num_players: losses in a step.
-        device: where they are computed.
     """
 
     def __init__(self, num_players: int, device: torch.device) -> None:

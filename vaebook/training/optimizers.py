@@ -19,6 +19,19 @@ SchedulerFactory = Callable[[Optimizer], LRScheduler]
 HOW = {"params", "fused", "foreach", "capturable"}  # how a step is computed, not which one
 
 
+def rate_of(lr: float | None, optimizer: OptimizerFactory | None) -> float | None:
+    """Adam's learning rate, 1e-3 by default; ``None`` where another optimiser has its own.
+
+    Raises:
+        ValueError: if both are given.
+    """
+    if optimizer is None:
+        return 1e-3 if lr is None else lr
+    if lr is not None:
+        raise ValueError("lr is given beside optimizer; set it in the optimiser: partial(…, lr=…).")
+    return None
+
+
 def make_optimizer(
     player: Player,
     factory: OptimizerFactory | None,
@@ -30,10 +43,8 @@ def make_optimizer(
     """The optimiser of a player, and its description for a checkpoint.
 
     Args:
-        player: whose parameters it moves.
         factory: makes it from parameters; ``None`` is Adam.
         lr: of Adam, before the player's ``lr_factor``.
-        device: where the parameters are.
         fused: whether that Adam moves all parameters in one kernel.
 
     Raises:

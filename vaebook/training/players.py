@@ -56,7 +56,6 @@ def players_of(model: nn.Module, *, to_train: bool = True) -> tuple[Player, ...]
     """The players of ``model``; of a compiled model, with losses that are compiled the same way.
 
     Args:
-        model: what has ``players()`` or ``loss``.
         to_train: refuse a player that has nothing to train.
 
     Raises:

@@ -88,12 +88,7 @@ def check_batch(model: nn.Module, players: Sequence[Player], *batch: Tensor) -> 
     own = getattr(model, "check", None)
     if callable(own):
         own(*batch)
-    else:
-        _check_finite(*batch)
-
-
-def _check_finite(*batch: Tensor) -> None:
-    """What is asked of the data of a model that has no ``check`` of its own."""
+        return
     for index, tensor in enumerate(batch):
         if tensor.is_floating_point():
             check_finite(f"tensor {index} of the data", tensor)

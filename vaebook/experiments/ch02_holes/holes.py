@@ -117,11 +117,6 @@ def draw_codes(
 def judge(images: Float[Tensor, "n 1 s s"], found: NearestDog, data: ImageData) -> dict[str, float]:
     """What share of the images are dogs, how new are they, and of how many kinds?
 
-    Args:
-        images: the pictures.
-        found: the nearest dog of each.
-        data: the dogs that the model was trained on.
-
     Returns:
         ``dogs`` of :func:`vaebook.metrics.measure_samples`; ``factor_overlap`` of the nearest dogs
         of all the images, also where these are no dogs; ``training_distance``, the median RMSE to

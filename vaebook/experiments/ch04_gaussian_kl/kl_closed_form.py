@@ -20,11 +20,6 @@ def line_integral_kl(mu: Tensor, log_var: Tensor, *, num_nodes: int = 24) -> Ten
     The divergence is 0 at μ = 0, log σ² = 0. So its value elsewhere is the integral of its
     gradient along the straight line from there, here by Gauss-Legendre quadrature of the gradient
     that autograd finds in ``torch.distributions``.
-
-    Args:
-        mu: means ``[n]``.
-        log_var: log-variances ``[n]``.
-        num_nodes: nodes on the line.
     """
     nodes, weights = (
         torch.from_numpy(array) for array in np.polynomial.legendre.leggauss(num_nodes)

@@ -77,7 +77,6 @@ def aggregate_measures(
     Args:
         train: q(z | x) of the training pictures.
         held_out: q(z | x) of other pictures, of which each gives one code to the tests.
-        seed: of codes and tests.
         num_samples: codes that the mutual information is a mean over.
     """
     parts = split_rate(train, num_samples=num_samples, seed=seed)

@@ -78,11 +78,7 @@ def build(variant: Variant, data: ImageData, *, seed: int) -> VAE:
 
 
 class WatchCodes(Callback):
-    """Adds rate, mutual information and active units to each epoch of the history.
-
-    Args:
-        images: whose codes are watched.
-    """
+    """Adds rate, mutual information and active units to each epoch of the history."""
 
     def __init__(self, images: Tensor) -> None:
         self.images = images

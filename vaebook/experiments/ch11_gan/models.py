@@ -162,7 +162,6 @@ def train(
     Args:
         name: one of ``RECIPES``, or ``BASELINE``.
         data: what it is trained on; the validation images are watched.
-        seed: of weights, shuffling and noise.
         num_epochs: in place of the recipe's.
         keep: steps at which the watch keeps a copy.
     """

@@ -19,10 +19,6 @@ COMPARISON_RECORDS = {
 def load_comparison(data_name: str, folder: Path | None = None) -> pd.DataFrame:
     """One row per sampler, budget and seed.
 
-    Args:
-        data_name: ``"dogs"`` or ``"fashion"``.
-        folder: where the records lie.
-
     Raises:
         FileNotFoundError: if one of the two was never recorded.
     """

@@ -29,12 +29,7 @@ def train_vae(images: Tensor, *, seed: int, num_epochs: int, name: str = "VAE") 
 
 
 class Baselines:
-    """Scores that need no network, fitted to the ``known`` training pictures.
-
-    Args:
-        known: training pictures.
-        num_components: of the principal component analysis.
-    """
+    """Scores that need no network, fitted to the ``known`` training pictures."""
 
     def __init__(
         self, known: Float[Tensor, "m 1 28 28"], num_components: int = NUM_COMPONENTS
