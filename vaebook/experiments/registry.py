@@ -152,11 +152,7 @@ def available() -> tuple[str, ...]:
 
 
 def experiment_of(name: str) -> Experiment:
-    """The experiment that makes the record ``name``.
-
-    Raises:
-        ValueError: if there is none.
-    """
+    """The experiment that makes the record ``name``; a ``ValueError`` if there is none."""
     if name not in EXPERIMENTS:
         raise ValueError(f"no experiment {name!r}; expected one of {', '.join(available())}.")
     return EXPERIMENTS[name]

@@ -141,11 +141,7 @@ class _Writer:
         return key
 
     def described(self, value: Any, name: str) -> Any:
-        """``value`` as JSON.
-
-        Raises:
-            ValueError: if it cannot be described.
-        """
+        """``value`` as JSON, or a ``ValueError`` if it cannot be described."""
         if isinstance(value, np.generic):
             value = value.item()
         if type(value) in SCALARS:
@@ -194,11 +190,7 @@ class _Writer:
 
 
 def _is_module(model: Any) -> bool:
-    """Whether ``model`` can be saved.
-
-    Raises:
-        ValueError: if not.
-    """
+    """Whether ``model`` can be saved: true, or a ``ValueError``."""
     if isinstance(model, nn.Module) and isinstance(model, Configured):
         return True
     cure = "Use save_weights" if isinstance(model, nn.Module) else "Save what it was fitted to"
@@ -252,11 +244,7 @@ class _Reader:
         return {name: self.build(plan) for name, plan in plans.items()}
 
     def _find(self, name: str) -> type:
-        """The class of that name, if a file may name it.
-
-        Raises:
-            ValueError: if not.
-        """
+        """The class of that name, or a ``ValueError`` if a file may not name it."""
         package, _, short = name.rpartition(".")
         for qualname, cls in self.classes.items():
             if name == qualname or name.endswith(f".{qualname}"):

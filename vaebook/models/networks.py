@@ -57,11 +57,7 @@ def as_network(network: Network | None) -> Network:
 
 
 def linear_layer(network: nn.Module) -> nn.Linear:
-    """The linear layer of a network that has no other.
-
-    Raises:
-        ValueError: if it has none, or several.
-    """
+    """The only linear layer of a network; a ``ValueError`` if it has none, or several."""
     found = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
     if len(found) != 1:
         raise ValueError(f"the network has {len(found)} linear layers; build with MLP(hidden=()).")

@@ -256,11 +256,7 @@ def _check_repeatable(loader: DataLoader[Any]) -> None:
 
 
 def as_batch(given: Any) -> Batch:
-    """What a loader gave, as a tuple of tensors.
-
-    Raises:
-        ValueError: if it is something else.
-    """
+    """What a loader gave, as a tuple of tensors; a ``ValueError`` if it is something else."""
     items = (given,) if isinstance(given, Tensor) else given
     if not isinstance(items, list | tuple) or not all(isinstance(item, Tensor) for item in items):
         kind = type(given).__name__

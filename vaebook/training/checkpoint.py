@@ -202,11 +202,7 @@ def _checksum_at(content: bytes, digits: str) -> int | None:
 
 
 def _header(path: str | Path, content: bytes) -> dict[str, str]:
-    """The metadata of a whole safetensors file.
-
-    Raises:
-        ValueError: if the file is none, or is cut short.
-    """
+    """The metadata of a safetensors file; a ``ValueError`` if it is none, or is cut short."""
     what = f"{path} is no whole safetensors file"
     if content.startswith(ZIP):
         raise ValueError(

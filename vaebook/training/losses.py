@@ -50,11 +50,7 @@ class EpochLosses:
             self.collect()
 
     def collect(self) -> None:
-        """Fetch what still lies on the accelerator.
-
-        Raises:
-            FloatingPointError: as :meth:`add`.
-        """
+        """Fetch what still lies on the accelerator; errors as of :meth:`add`."""
         if not self._sizes:
             return
         sizes, self._sizes = self._sizes, []

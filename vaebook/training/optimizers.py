@@ -20,11 +20,7 @@ HOW = {"params", "fused", "foreach", "capturable"}  # how a step is computed, no
 
 
 def rate_of(lr: float | None, optimizer: OptimizerFactory | None) -> float | None:
-    """Adam's learning rate, 1e-3 by default; ``None`` where another optimiser has its own.
-
-    Raises:
-        ValueError: if both are given.
-    """
+    """Adam's learning rate, 1e-3 by default; ``None``, or a ``ValueError``, beside an optimiser."""
     if optimizer is None:
         return 1e-3 if lr is None else lr
     if lr is not None:
@@ -82,11 +78,7 @@ def make_optimizer(
 def make_scheduler(
     factory: SchedulerFactory, optimizer: Optimizer
 ) -> tuple[LRScheduler, dict[str, Any]]:
-    """The schedule of an optimiser, and its description for a checkpoint.
-
-    Raises:
-        ValueError: if the factory is none, or makes something else.
-    """
+    """The schedule of an optimiser, and its description; a ``ValueError`` if none was made."""
     _check_factory("scheduler", factory, "partial(CosineAnnealingLR, T_max=5000)")
     made = factory(optimizer)
     if not isinstance(made, LRScheduler):

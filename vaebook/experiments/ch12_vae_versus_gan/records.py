@@ -17,11 +17,7 @@ COMPARISON_RECORDS = {
 
 
 def load_comparison(data_name: str, folder: Path | None = None) -> pd.DataFrame:
-    """One row per sampler, budget and seed.
-
-    Raises:
-        FileNotFoundError: if one of the two was never recorded.
-    """
+    """One row per sampler, budget and seed, of dogs or of clothes: ``"dogs"`` or ``"fashion"``."""
     parts = [load_recorded(name, folder) for name in COMPARISON_RECORDS[data_name]]
     return pd.concat(parts, ignore_index=True)
 
