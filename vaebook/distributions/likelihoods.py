@@ -181,6 +181,7 @@ class OneSigmaLikelihood(Likelihood):
 
     log_sigma: Tensor
 
+    @abstractmethod
     def __init__(self, mean: MeanActivation) -> None:
         super().__init__()
         if not isinstance(mean, str) or mean not in ("sigmoid", "identity"):
