@@ -2,8 +2,8 @@
 
 import torch
 from jaxtyping import Float
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
+from torch.nn.functional import conv2d, pad
 
 from vaebook.data._dog_painting import PAPER, paint_skeleton
 from vaebook.data._dog_skeleton import Skeleton, pose
@@ -72,5 +72,8 @@ def _second_tail(factors: Float[Tensor, "n f"], skeleton: Skeleton, dogs: Images
 
 def _blurred(images: Images, sigma: float) -> Images:
     """Images under a Gaussian of ``sigma`` pixels, continued at the border."""
-    blurred = gaussian_filter(images.numpy(), sigma, mode="nearest", radius=8, axes=(2, 3))
-    return torch.from_numpy(blurred)
+    steps = torch.arange(-8, 9, dtype=images.dtype)
+    weights = torch.exp(-0.5 * (steps / sigma).square())
+    weights = weights / weights.sum()
+    spread = pad(images, (8, 8, 8, 8), mode="replicate")
+    return conv2d(conv2d(spread, weights.view(1, 1, 1, -1)), weights.view(1, 1, -1, 1))
