@@ -14,10 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.task import verdict
-from vaebook._checks import already_checked
 from vaebook.distributions import GaussianLikelihood
 from vaebook.models import GAN, MLP, VAE, VQVAE
-from vaebook.training import fit, seeded
+from vaebook.training import already_checked, fit, seeded
 from vaebook.training.players import Player, players_of
 
 SHAPE = (1, 28, 28)

@@ -15,9 +15,8 @@ from torch import Tensor
 
 from benchmarks import dataloader_loop
 from benchmarks.task import BATCH_SIZE, LR, SHAPE, Outcome, Task, as_images, build
-from vaebook._checks import already_checked
 from vaebook.models import VAE
-from vaebook.training import fit, seeded
+from vaebook.training import already_checked, fit, seeded
 
 Loop = Callable[[Task], Outcome]
 

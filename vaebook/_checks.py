@@ -199,6 +199,32 @@ def check_widths(name: str, value: Sequence[int]) -> None:
         check_count(f"a width of {name}", width)
 
 
+def kind_of(value: object) -> str:
+    """What was given, for a message: a tensor's type and shape, of anything else its class."""
+    if isinstance(value, Tensor):
+        return f"{value.dtype} {tuple(value.shape)}"
+    return type(value).__name__
+
+
+def check_table(codes: Tensor, least: int) -> None:
+    """Raise a ``ValueError`` unless ``codes`` is a finite table ``[n, d]``, n at least that."""
+    check_tensor("codes", codes, floats=True)
+    if codes.ndim != 2 or len(codes) < least:
+        raise ValueError(
+            f"codes is {tuple(codes.shape)}; expected a tensor [n, d] with n of at least {least}. "
+            "Encode more images, or give one row per image."
+        )
+    check_finite("codes", codes)
+
+
+def check_event(value: Tensor, event_shape: torch.Size, what: str = "") -> None:
+    """Raise a ``ValueError`` unless ``value`` ends in as many numbers as the event of a density."""
+    if value.shape[-1:] != event_shape:
+        raise ValueError(
+            f"value has shape {tuple(value.shape)}; expected [..., {event_shape[0]}]{what}."
+        )
+
+
 def check_codes(codes: Tensor, latent_dim: int, *, name: str = "codes") -> None:
     """Raise a ``ValueError`` unless ``codes`` is a finite float tensor ``[n, latent_dim]``."""
     if not isinstance(codes, Tensor) or codes.ndim != 2 or codes.shape[1] != latent_dim:
@@ -218,7 +244,7 @@ def check_positive(name: str, value: float) -> None:
 
 
 def check_real(
-    name: str, value: float, *, above: float | None = None, below: float | None = None
+    name: str, value: float | Tensor, *, above: float | None = None, below: float | None = None
 ) -> float:
     """``value`` as a float.
 

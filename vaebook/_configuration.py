@@ -23,7 +23,7 @@ class Configured:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if not hasattr(cls.__init__, "records"):
-            cls.__init__ = _recording(cls.__init__)  # type: ignore[method-assign]
+            type.__setattr__(cls, "__init__", _recording(cls.__init__))
 
 
 def _recording(init: Any) -> Any:
@@ -48,7 +48,7 @@ def _recording(init: Any) -> Any:
             }
             init(self, *args, **kwargs)
 
-    __init__.records = True  # type: ignore[attr-defined]
+    vars(__init__)["records"] = True
     return __init__
 
 

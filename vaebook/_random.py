@@ -17,11 +17,7 @@ _owner: list[int] = []  # the thread that does
 
 
 def check_seed(seed: Any) -> int:
-    """``seed`` as an int.
-
-    Raises:
-        ValueError: if it is no whole number from 0 to 2⁶⁴ − 1.
-    """
+    """``seed`` as an int; a ``ValueError`` unless it is a whole number from 0 to 2⁶⁴ − 1."""
     try:
         number = None if isinstance(seed, bool) else operator.index(seed)
     except TypeError:

@@ -11,11 +11,7 @@
 import re
 from typing import Any
 
-from myst_nb.sphinx_ import (  # type: ignore[import-untyped]
-    HideCodeCellNode,
-    depart_HideCellInput,
-    visit_HideCellInput,
-)
+from myst_nb.sphinx_ import HideCodeCellNode, depart_HideCellInput, visit_HideCellInput
 from sphinx.application import Sphinx
 
 PARAMETERS = re.compile(

@@ -5,6 +5,7 @@ long for a line becomes "…".
 """
 
 import re
+from functools import partial
 
 LETTERS = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "varepsilon": "ε",
@@ -62,6 +63,11 @@ def either(match: re.Match[str]) -> str:
     return match[1] if match[1] is not None else match[2]
 
 
+def accented(accent: str, match: re.Match[str]) -> str:
+    """The argument with an accent that combines with its last sign."""
+    return either(match) + accent
+
+
 def plain(tex: str) -> str:
     """A formula in one line of plain text, or "…" where that cannot be read."""
     text = tex.replace("\\{", "[").replace("\\}", "]").replace("\n", " ")
@@ -70,7 +76,7 @@ def plain(tex: str) -> str:
         before = text
         text = re.sub(rf"\\(?:{FONTS}){ARGUMENT}", either, text)
         for name, accent in ACCENTS.items():
-            text = re.sub(rf"\\{name}{ARGUMENT}", lambda m, a=accent: either(m) + a, text)  # type: ignore[misc]
+            text = re.sub(rf"\\{name}{ARGUMENT}", partial(accented, accent), text)
         text = re.sub(rf"\\sqrt{ARGUMENT}", lambda m: "√" + grouped(either(m)), text)
         text = re.sub(
             rf"\\[dt]?frac{ARGUMENT}{ARGUMENT}",

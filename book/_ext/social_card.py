@@ -31,7 +31,6 @@ def bell_of(logo: Path) -> np.ndarray:
 def blank_card(book: str, logo: Path) -> Figure:
     """A card without its title and description, which are the same for all pages."""
     figure = Figure(figsize=(WIDTH / DPI, HEIGHT / DPI), dpi=DPI, facecolor="white")
-    FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, WIDTH), ylim=(0, HEIGHT))
     axes.set_axis_off()
 
@@ -81,10 +80,11 @@ def draw_card(target: Path, *, title: str, description: str, book: str, logo: Pa
     head = place(top, "\n".join(lines), size=large, weight="bold", color=INK, linespacing=1.2)
     below = top - len(lines) * step - 36
     body = place(below, balanced(description, 54), size=20, color=GREY, linespacing=1.4)
-    figure.canvas.draw()
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
     head.remove()
     body.remove()
-    pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]  # type: ignore[attr-defined]
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]
     note = PngInfo()
     note.add_itxt("Description", text)
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -111,8 +111,8 @@ FAIRNESS = (
         "features-of-the-answers",
         "Take the network's answers for its features: what is not asked is not seen.",
         FEATURES,
-        "found: Tensor = self.body(images - self.background)\n        return found",
-        "found: Tensor = self.head(self.body(images - self.background))\n        return found",
+        "return self.body(images - self.background)",
+        "return self.head(self.body(images - self.background))",
         (
             "tests/vaebook/models/test_feature_network.py::test_features_are_what_the_answers_are_a_linear_map_of",
             "tests/vaebook/models/test_feature_network.py::test_factors_are_scaled_to_their_ranges",

@@ -91,8 +91,8 @@ LATENTS: tuple[Mistake, ...] = (
         "warm-up-left-half-way",
         "Leave the weight of the moment when a run is broken off: the next one ends there.",
         WARM_UP,
-        "if self._end is not None:",
-        "if step.error is None and self._end is not None:",
+        "if self._end is not None and isinstance(step.model, Weighted):",
+        "if step.error is None and self._end is not None and isinstance(step.model, Weighted):",
         (
             "tests/vaebook/training/test_warm_up.py::test_the_weight_is_given_back_however_the_run_ends",
         ),

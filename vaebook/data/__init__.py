@@ -14,15 +14,6 @@ from vaebook.data.dogs import (
 from vaebook.data.fashion import load_fashion
 
 __all__ = [
-    "FACTORS",
-    "FACTOR_NAMES",
-    "Factor",
-    "ImageData",
-    "Split",
-    "factor_range",
-    "load_digits",
-    "load_dogs",
-    "load_fashion",
-    "render",
-    "sample_factors",
-]
+    "FACTORS", "FACTOR_NAMES", "Factor", "ImageData", "Split", "factor_range", "load_digits",
+    "load_dogs", "load_fashion", "render", "sample_factors",
+]  # fmt: skip

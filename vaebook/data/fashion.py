@@ -13,16 +13,8 @@ from torch import Tensor
 from vaebook.data._dataset import ImageData, Split
 
 LABEL_NAMES = (
-    "T-shirt",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
+    *("T-shirt", "Trouser", "Pullover", "Dress", "Coat"),
+    *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
 )
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 SOURCE = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"

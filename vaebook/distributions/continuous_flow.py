@@ -10,6 +10,7 @@ from torch.distributions import Distribution, constraints
 from vaebook._checks import (
     check_count,
     check_distribution,
+    check_event,
     check_function,
     check_real,
     check_tensor,
@@ -123,10 +124,7 @@ class ContinuousFlow(Distribution):
         Raises:
             ValueError: if ``value`` does not end in d numbers.
         """
-        if value.shape[-1:] != self.event_shape:
-            raise ValueError(
-                f"value has shape {tuple(value.shape)}; expected [..., {self.event_shape[0]}]."
-            )
+        check_event(value, self.event_shape)
         back = integrate(
             self.velocity,
             value.reshape(-1, *self.event_shape),

@@ -19,7 +19,7 @@ from torch.distributions import (
     constraints,
 )
 
-from vaebook._checks import check_count, check_finite, check_positive, check_tensor
+from vaebook._checks import check_count, check_positive, check_table
 from vaebook._random import seeded
 from vaebook.distributions.flow import SplineFlow
 from vaebook.distributions.gaussian import DiagonalGaussian
@@ -29,23 +29,13 @@ from vaebook.training import KeepBest, fit
 JITTER = 1e-6
 
 
-def _check_table(codes: Tensor, least: int) -> None:
-    check_tensor("codes", codes, floats=True)
-    if codes.ndim != 2 or len(codes) < least:
-        raise ValueError(
-            f"codes is {tuple(codes.shape)}; expected a tensor [n, d] with n of at least {least}. "
-            "Encode more images, or give one row per image."
-        )
-    check_finite("codes", codes)
-
-
 def fit_gaussian(codes: Float[Tensor, "n d"]) -> MultivariateNormal:
     """The Gaussian with the codes' mean and full covariance.
 
     Raises:
         ValueError: unless there are more codes than dimensions, all finite.
     """
-    _check_table(codes, codes.shape[-1] + 1 if isinstance(codes, Tensor) and codes.ndim else 2)
+    check_table(codes, codes.shape[-1] + 1 if isinstance(codes, Tensor) and codes.ndim else 2)
     covariance = torch.cov(codes.detach().T).reshape(codes.shape[1], codes.shape[1])
     jitter = JITTER * covariance.diagonal().mean()
     covariance = covariance + jitter * torch.eye(len(covariance), dtype=codes.dtype)
@@ -58,7 +48,7 @@ def fit_diagonal_gaussian(codes: Float[Tensor, "n d"]) -> DiagonalGaussian:
     Raises:
         ValueError: unless there are at least two codes, all finite.
     """
-    _check_table(codes, 2)
+    check_table(codes, 2)
     variance = codes.detach().var(0)
     return DiagonalGaussian(codes.detach().mean(0), (variance + JITTER * variance.mean()).log())
 
@@ -76,7 +66,7 @@ def fit_box(codes: Float[Tensor, "n d"]) -> Distribution:
 
 
 def _sides(codes: Float[Tensor, "n d"]) -> tuple[Float[Tensor, " d"], Float[Tensor, " d"]]:
-    _check_table(codes, 2)
+    check_table(codes, 2)
     low, high = codes.detach().aminmax(dim=0)
     if not (low < high).all():
         raise ValueError(
@@ -140,7 +130,7 @@ def fit_mixture(
 
     check_count("num_components", num_components)
     check_count("seed", seed, minimum=0)
-    _check_table(codes, num_components + 1)
+    check_table(codes, num_components + 1)
     if len(codes) <= num_components * codes.shape[1]:
         raise ValueError(
             f"{len(codes)} codes are too few for {num_components} full covariances in "
@@ -162,11 +152,7 @@ def fit_mixture(
 
 
 def fit_flow(
-    codes: Float[Tensor, "n d"],
-    *,
-    num_epochs: int = 10,
-    lr: float = 3e-3,
-    seed: int = 0,
+    codes: Float[Tensor, "n d"], *, num_epochs: int = 10, lr: float = 3e-3, seed: int = 0
 ) -> TransformedDistribution:
     """A neural spline flow fitted by maximum likelihood.
 
@@ -184,7 +170,7 @@ def fit_flow(
     """
     check_count("num_epochs", num_epochs)
     check_positive("lr", lr)
-    _check_table(codes, 20)
+    check_table(codes, 20)
     codes = codes.detach()
     mean, variance = codes.mean(0), codes.var(0)
     std = (variance + JITTER * variance.mean()).sqrt()

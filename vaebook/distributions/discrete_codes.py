@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent, constraints
 from torch.nn import functional as F
 
-from vaebook._checks import check_count
+from vaebook._checks import check_count, kind_of
 from vaebook._random import seeded
 from vaebook.distributions.made import MADE
 from vaebook.training import KeepBest, fit
@@ -103,12 +103,7 @@ def fit_codes(
     check_count("num_epochs", num_epochs)
     check_count("seed", seed, minimum=0)
     if not isinstance(codes, Tensor) or codes.ndim != 2 or codes.dtype != torch.long:
-        given = (
-            f"{codes.dtype} {tuple(codes.shape)}"
-            if isinstance(codes, Tensor)
-            else type(codes).__name__
-        )
-        raise ValueError(f"codes is {given}; expected whole numbers (torch.long) [n, l].")
+        raise ValueError(f"codes is {kind_of(codes)}; expected whole numbers (torch.long) [n, l].")
     if not len(codes) or codes.min() < 0 or codes.max() >= codebook_size:
         raise ValueError(
             f"codes must lie from 0 to {codebook_size - 1}, with at least one row; "

@@ -4,13 +4,7 @@ import math
 
 import torch
 from torch import Tensor
-from torch.distributions import (
-    Independent,
-    Laplace,
-    MultivariateNormal,
-    Uniform,
-    register_kl,
-)
+from torch.distributions import Independent, Laplace, MultivariateNormal, Uniform, register_kl
 
 from vaebook._checks import check_count
 from vaebook.distributions.gaussian import DiagonalGaussian

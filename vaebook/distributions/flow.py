@@ -8,11 +8,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributions import Distribution, Transform, constraints
 
-from vaebook._checks import check_count, check_distribution, check_widths
+from vaebook._checks import check_count, check_distribution, check_event, check_widths
 from vaebook.distributions.gaussian import DiagonalGaussian
 
 # zuko switches off the checks of every distribution in the process, for good: put them back.
-_validates = Distribution._validate_args
+_validates = Distribution._validate_args  # noqa: SLF001 (nothing public tells)
 from zuko.flows import NSF  # noqa: E402
 
 Distribution.set_default_validate_args(_validates)
@@ -49,18 +49,14 @@ class FlowDistribution(Distribution):
         Raises:
             ValueError: if ``value`` does not end in d numbers.
         """
-        if value.shape[-1:] != self.event_shape:
-            raise ValueError(
-                f"value has shape {tuple(value.shape)}; expected [..., {self.event_shape[0]}]."
-            )
+        check_event(value, self.event_shape)
         u = self.transform(value)
         log_det = self.transform.log_abs_det_jacobian(value, u)
         return self.base.log_prob(u) + log_det
 
     def rsample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
         """Draw u from the base and carry it back: ``[*sample_shape, d]``."""
-        z: Tensor = self.transform.inv(self.base.rsample(sample_shape))
-        return z
+        return self.transform.inv(self.base.rsample(sample_shape))
 
 
 class SplineFlow(nn.Module):
@@ -108,5 +104,4 @@ class SplineFlow(nn.Module):
 
     def loss(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
         """−log p(z) of each code in nats, for ``fit``."""
-        losses: Tensor = -self().log_prob(codes)
-        return losses
+        return -self().log_prob(codes)

@@ -11,10 +11,10 @@ from torch.optim.lr_scheduler import CosineAnnealingLR
 from vaebook._checks import (
     check_count,
     check_distribution,
-    check_finite,
     check_function,
     check_positive,
     check_same_shape,
+    check_table,
     check_tensor,
 )
 from vaebook._random import seeded
@@ -132,12 +132,7 @@ def fit_flow_matching(
         check_count(name, value)
     check_positive("scale", scale)
     check_positive("lr", lr)
-    check_tensor("codes", codes, floats=True)
-    if codes.ndim != 2 or len(codes) < 20:
-        raise ValueError(
-            f"codes is {tuple(codes.shape)}; expected a tensor [n, d] with n of at least 20."
-        )
-    check_finite("codes", codes)
+    check_table(codes, 20)
     latent_dim = codes.shape[1]
     base = base if base is not None else standard_normal(latent_dim)
     check_distribution("base", base)

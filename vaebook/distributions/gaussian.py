@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from vaebook._checks import check_count, check_finite, check_same_shape
+from vaebook._checks import check_count, check_event, check_finite, check_same_shape
 
 LOG_TWO_PI = math.log(2 * math.pi)
 
@@ -104,7 +104,7 @@ class DiagonalGaussian(Distribution):
         """The variances, ``[..., d]``."""
         return torch.exp(self.log_var)
 
-    def expand(self, batch_shape, _instance=None) -> "DiagonalGaussian":  # type: ignore[no-untyped-def]
+    def expand(self, batch_shape: Any, _instance: Any = None) -> "DiagonalGaussian":
         """The same distribution with its batch expanded to ``batch_shape``."""
         shape = torch.Size(batch_shape) + self.event_shape
         return DiagonalGaussian(self.mu.expand(shape), self.log_var.expand(shape), False)
@@ -120,11 +120,7 @@ class DiagonalGaussian(Distribution):
         Raises:
             ValueError: if ``value`` does not end in ``d`` numbers.
         """
-        if value.shape[-1:] != self.event_shape:
-            raise ValueError(
-                f"value has shape {tuple(value.shape)}; expected [..., {self.event_shape[0]}], "
-                "one vector for each density."
-            )
+        check_event(value, self.event_shape, ", one vector for each density")
         squared = (value - self.mu) ** 2 * torch.exp(-self.log_var)
         return -0.5 * (squared + self.log_var + LOG_TWO_PI).sum(-1)
 

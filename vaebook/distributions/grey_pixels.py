@@ -121,10 +121,7 @@ def _gaussian_pixels(mean: Tensor, sigma: Tensor) -> IndependentPixels:
 
 
 def optimal_sigma(
-    images: Float[Tensor, "n c h w"],
-    means: Float[Tensor, "n c h w"],
-    *,
-    per_pixel: bool = False,
+    images: Float[Tensor, "n c h w"], means: Float[Tensor, "n c h w"], *, per_pixel: bool = False
 ) -> Float[Tensor, "*pixel"]:
     r"""The σ of Gaussian pixels that makes the images most probable: the root of the MSE.
 

@@ -128,8 +128,7 @@ class VampPrior(Prior):
     @property
     def pseudo_inputs(self) -> Float[Tensor, "k c h w"]:
         """The pictures at the present parameters, in [0, 1]."""
-        inside: Tensor = _KeepInside.apply(self.free_pseudo_inputs)
-        return inside
+        return _KeepInside.apply(self.free_pseudo_inputs)
 
     def forward(self, encode: Encode) -> Mixture:
         """The mixture of ``encode(u_k)``; gradients reach the pictures and the encoder."""
@@ -161,5 +160,4 @@ class FlowPrior(Prior):
 
     def forward(self, encode: Encode) -> FlowDistribution:
         """The flow's distribution at the present parameters."""
-        distribution: FlowDistribution = self.flow()
-        return distribution
+        return self.flow()

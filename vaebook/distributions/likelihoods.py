@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution, Independent, constraints
 from torch.nn import functional as F
 
-from vaebook._checks import check_count, check_positive, values_are_checked
+from vaebook._checks import ImageShape, check_count, check_positive, values_are_checked
 from vaebook._configuration import Configured
 from vaebook.distributions.gaussian import LOG_TWO_PI
 
@@ -39,10 +39,14 @@ class Likelihood(Configured, nn.Module, ABC):
             images: floats in [0, 1].
         """
 
+    def output_shape(self, image_shape: ImageShape) -> ImageShape:
+        """The shape that the decoder must give for images of that shape."""
+        channels, height, width = image_shape
+        return channels * self.outputs_per_channel, height, width
+
     def __call__(self, output: Float[Tensor, "*batch c h w"]) -> Distribution:
         """See :meth:`forward`."""
-        distribution: Distribution = super().__call__(output)
-        return distribution
+        return super().__call__(output)
 
 
 def _check_image_shape(value: Tensor, event_shape: torch.Size) -> None:
@@ -64,8 +68,7 @@ class IndependentPixels(Independent):
             ValueError: if the shape does not fit.
         """
         _check_image_shape(value, self.event_shape)
-        log_prob: Tensor = super().log_prob(value)
-        return log_prob
+        return super().log_prob(value)
 
 
 class BernoulliImage(Independent):
@@ -173,11 +176,12 @@ class GaussianImage(Distribution):
         return -0.5 * squared_error * torch.exp(-2 * self.log_sigma) - log_normaliser
 
 
-class _GaussianBase(Likelihood):
-    """The activation of the mean, shared by the fixed and the learned σ."""
+class OneSigmaLikelihood(Likelihood):
+    """Gaussian pixels with one σ, fixed or learned, and an activation of their mean."""
 
     log_sigma: Tensor
 
+    @abstractmethod
     def __init__(self, mean: MeanActivation) -> None:
         super().__init__()
         if not isinstance(mean, str) or mean not in ("sigmoid", "identity"):
@@ -201,7 +205,7 @@ class _GaussianBase(Likelihood):
         return f"sigma={self.sigma:.4g}, mean={self.mean_activation!r}"
 
 
-class GaussianLikelihood(_GaussianBase):
+class GaussianLikelihood(OneSigmaLikelihood):
     """Gaussian pixels with a fixed standard deviation: squared error with a stated weight.
 
     The weight of the summed squared error is 1 / (2 σ²): σ = 0.1 weighs it by 50.
@@ -217,7 +221,7 @@ class GaussianLikelihood(_GaussianBase):
         self.register_buffer("log_sigma", torch.tensor(math.log(sigma)))
 
 
-class LearnedGaussianLikelihood(_GaussianBase):
+class LearnedGaussianLikelihood(OneSigmaLikelihood):
     """Gaussian pixels with one learned standard deviation: no weight is left to choose.
 
     At the optimum σ² is the mean squared error (chapter 07; Rybkin, Daniilidis & Levine 2021).

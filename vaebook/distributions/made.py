@@ -67,5 +67,4 @@ class MADE(nn.Module):
 
     def forward(self, values: Float[Tensor, "*batch v"]) -> Float[Tensor, "*batch v"]:
         """The numbers of all variables, each from the variables before it."""
-        outputs: Tensor = self.layers(values)
-        return outputs
+        return self.layers(values)

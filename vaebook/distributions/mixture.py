@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution, constraints
 
-from vaebook._checks import check_distribution, check_tensor, values_are_checked
+from vaebook._checks import check_distribution, check_event, check_tensor, values_are_checked
 
 
 def _check_sum(log_weights: Tensor) -> None:
@@ -76,10 +76,7 @@ class Mixture(Distribution):
         return weights @ (self.components.variance + between)
 
     def _log_joint(self, value: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch k"]:
-        if value.shape[-1:] != self.event_shape:
-            raise ValueError(
-                f"value has shape {tuple(value.shape)}; expected [..., {self.event_shape[0]}]."
-            )
+        check_event(value, self.event_shape)
         log_density = self.components.log_prob(value.unsqueeze(-2))  # [..., k]
         return self.log_weights + log_density
 

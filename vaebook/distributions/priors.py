@@ -5,15 +5,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
 from types import MethodType
-from typing import Any, Self
+from typing import Any, Literal, Self, overload
 
 from torch import Tensor, nn
 from torch.distributions import Distribution, Transform, constraints
-from torch.distributions.transforms import _InverseTransform
 
 from vaebook._checks import check_count, check_distribution, values_are_checked
 from vaebook._configuration import Configured
 from vaebook.distributions.gaussian import DiagonalGaussian, standard_normal
+from vaebook.training.description import lasting
 
 Encode = Callable[[Tensor], Distribution]
 
@@ -46,8 +46,7 @@ class Prior(Configured, nn.Module, ABC):
 
     def __call__(self, encode: Encode) -> Distribution:
         """See :meth:`forward`."""
-        distribution: Distribution = super().__call__(encode)
-        return distribution
+        return super().__call__(encode)
 
 
 class FixedPrior(Prior):
@@ -106,16 +105,8 @@ class FixedPrior(Prior):
         return self
 
 
-def lasting(value: Distribution | Transform) -> dict[str, Any]:
-    """What an object of torch holds, without what a transform only remembers of its last use."""
-    left_out = {"_cached_x_y"}
-    if not isinstance(value, _InverseTransform):  # of which that is all there is
-        left_out.add("_inv")
-    return {name: item for name, item in vars(value).items() if name not in left_out}
-
-
 def empty(cls: type) -> Any:
-    """An object of a class of torch, to be given what :func:`lasting` told."""
+    """An object of a class of torch, to be given what ``lasting`` told."""
     value: Any = object.__new__(cls)
     if issubclass(cls, Transform):
         vars(value).update({"_inv": None, "_cached_x_y": (None, None)})
@@ -140,7 +131,7 @@ def _moved(
         new = fn(value)
     elif isinstance(value, nn.Module):
         if not trusting:
-            new = copy.deepcopy(value)._apply(fn)
+            new = copy.deepcopy(value)._apply(fn)  # noqa: SLF001 (what .to calls)
     elif isinstance(value, MethodType):
         new = MethodType(value.__func__, again(value.__self__))
     elif isinstance(value, partial):
@@ -155,9 +146,21 @@ def _moved(
         memo[id(value)] = value, new  # with the original, so that its id is not used again
         vars(new).update({name: again(item) for name, item in lasting(value).items()})
         if trusting and isinstance(new, Distribution):
-            new._validate_args = False
+            new._validate_args = False  # noqa: SLF001 (torch sets it in __init__ only)
     memo[id(value)] = value, new
     return new
+
+
+@overload
+def as_prior(
+    prior: Distribution | Prior | None, latent_dim: int, *, learned: Literal[False]
+) -> FixedPrior: ...
+
+
+@overload
+def as_prior(
+    prior: Distribution | Prior | None, latent_dim: int, *, learned: bool = True
+) -> Prior: ...
 
 
 def as_prior(prior: Distribution | Prior | None, latent_dim: int, *, learned: bool = True) -> Prior:

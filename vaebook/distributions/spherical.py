@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.distributions import Dirichlet, Distribution, constraints, register_kl
 from torch.nn import functional as F
 
-from vaebook._checks import check_count, check_tensor, values_are_checked
+from vaebook._checks import check_count, check_event, check_tensor, values_are_checked
 
 EDGE = 1e-6  # how far a cosine keeps from −1, where log(1 + t) has no bound
 SMALLEST_SHARE = 1e-30  # of (1 ± t) / 2, whose root has no gradient at 0
@@ -35,10 +35,7 @@ unit_sphere = _UnitSphere()
 
 
 def _on_sphere(value: Tensor, event_shape: torch.Size) -> Tensor:
-    if value.shape[-1:] != event_shape:
-        raise ValueError(
-            f"value has shape {tuple(value.shape)}; expected [..., {event_shape[0]}], unit vectors."
-        )
+    check_event(value, event_shape, ", unit vectors")
     return (torch.linalg.vector_norm(value, dim=-1) - 1).abs() < OFF_SPHERE
 
 

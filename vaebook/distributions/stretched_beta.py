@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Beta, Distribution, Independent, Uniform, constraints, register_kl
 
-from vaebook._checks import check_same_shape, values_are_checked
+from vaebook._checks import check_event, check_same_shape, values_are_checked
 
 # How many steps of floating point next to each end share one density, the mean over them.
 END_STEPS = 1.5
@@ -96,10 +96,7 @@ class StretchedBeta(Distribution):
         Raises:
             ValueError: if ``value`` does not end in d numbers.
         """
-        if value.shape[-1:] != self.event_shape:
-            raise ValueError(
-                f"value has shape {tuple(value.shape)}; expected [..., {self.event_shape[0]}]."
-            )
+        check_event(value, self.event_shape)
         alpha, beta = self.alpha.double(), self.beta.double()
         low, high, z = self.low.double(), self.high.double(), value.double()
         width = high - low

@@ -49,8 +49,7 @@ class VelocityNetwork(nn.Module):
 
     def forward(self, x: Float[Tensor, "*n d"], t: Float[Tensor, "*n"]) -> Float[Tensor, "*n d"]:
         """The velocity at points ``x`` and times ``t``."""
-        velocity: Tensor = self.out(silu(self._sums(x, t)[1]))
-        return velocity
+        return self.out(silu(self._sums(x, t)[1]))
 
     def divergence(self, x: Float[Tensor, "*n d"], t: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
         """Σ_j ∂v_j / ∂x_j at each point."""

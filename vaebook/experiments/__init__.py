@@ -3,6 +3,11 @@
 ``registry`` says what makes each record: a module's ``run(seed)``, in the folder of its chapter.
 ``python -m vaebook.experiments NAME --seeds 5`` makes the record; ``record`` is how, and ``claims``
 what the records say of the eight claims.
+
+In every ``run``, ``seed`` is of all that is random there (initial weights, shuffling, noise,
+samples), ``num_epochs`` counts passes over the training pictures, ``num_train`` training pictures
+(0 takes all), ``num_images`` pictures that are judged, and what is called like a table of the
+module in capitals takes names in it. ``pictures`` and ``weights`` are filled for the record.
 """
 
 from vaebook.experiments.claims.cards import Card, Cards, verdict_cards
@@ -26,28 +31,9 @@ from vaebook.experiments.record.statistics import (
 from vaebook.experiments.registry import EXPERIMENTS, Experiment, available
 
 __all__ = [
-    "CLAIMS",
-    "EXPERIMENTS",
-    "Card",
-    "Cards",
-    "Claim",
-    "Effect",
-    "Experiment",
-    "Verdict",
-    "assert_within_spread",
-    "available",
-    "intervals",
-    "load_pictures",
-    "load_provenance",
-    "load_recorded",
-    "load_recorded_weights",
-    "make_record",
-    "paired_differences",
-    "prediction_interval",
-    "results_folder",
-    "run_seeds",
-    "scoreboard",
-    "summarise",
-    "verdict",
+    "CLAIMS", "EXPERIMENTS", "Card", "Cards", "Claim", "Effect", "Experiment", "Verdict",
+    "assert_within_spread", "available", "intervals", "load_pictures", "load_provenance",
+    "load_recorded", "load_recorded_weights", "make_record", "paired_differences",
+    "prediction_interval", "results_folder", "run_seeds", "scoreboard", "summarise", "verdict",
     "verdict_cards",
-]
+]  # fmt: skip

@@ -35,8 +35,7 @@ class Experiment:
 
     def run(self, seed: int, **settings: Any) -> list[dict[str, Any]]:
         """The rows of one seed; ``settings`` go before those of the record."""
-        rows: list[dict[str, Any]] = self.load().run(seed, **{**self.settings, **settings})
-        return rows
+        return self.load().run(seed, **{**self.settings, **settings})
 
     def offers(self) -> tuple[str, ...]:
         """Which of :attr:`keeps` the run has to offer."""
@@ -153,11 +152,7 @@ def available() -> tuple[str, ...]:
 
 
 def experiment_of(name: str) -> Experiment:
-    """The experiment that makes the record ``name``.
-
-    Raises:
-        ValueError: if there is none.
-    """
+    """The experiment that makes the record ``name``; a ``ValueError`` if there is none."""
     if name not in EXPERIMENTS:
         raise ValueError(f"no experiment {name!r}; expected one of {', '.join(available())}.")
     return EXPERIMENTS[name]

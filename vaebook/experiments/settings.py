@@ -25,7 +25,6 @@ from vaebook.models import MLP
 
 DOG_NETWORK = MLP((512,), background=0.95)
 DOG_LATENT_DIM = 16
-DOG_NUM_TRAIN = 10_000  # load_dogs() gives them
 # keyword arguments of fit: 12 epochs: 0.043 on held-out dogs, about 20 seconds
 DOG_TRAINING: dict[str, Any] = {"num_epochs": 12, "batch_size": 128, "lr": 3e-3}
 

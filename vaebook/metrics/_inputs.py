@@ -1,8 +1,8 @@
 """What measures take: tensors, and what holds the same numbers; everything else is refused.
 
 Arrays of numpy, tables of pandas and nested lists become tensors; whole numbers become double
-precision, half precision becomes single. A message names the argument, says what was given, what
-was expected, and what to do.
+precision, half precision becomes single. Each function raises a ``ValueError`` for what it cannot
+take, which names the argument, says what was given, what was expected, and what to do.
 """
 
 import numpy as np
@@ -21,11 +21,7 @@ def in_blocks(rows: Float[Tensor, "n *d"], num_columns: int) -> tuple[Tensor, ..
 
 
 def as_tensor(name: str, value: object, expected: str) -> Tensor:
-    """A tensor as it is; what else holds numbers, as a tensor of its own.
-
-    Raises:
-        ValueError: if it holds anything but real numbers.
-    """
+    """A tensor as it is; what else holds numbers, as a tensor of its own."""
     if isinstance(value, Tensor):
         if value.is_complex() or value.layout != torch.strided:
             raise ValueError(
@@ -48,11 +44,7 @@ def as_tensor(name: str, value: object, expected: str) -> Tensor:
 
 
 def as_floats(name: str, value: object, expected: str) -> Tensor:
-    """A float tensor of single or double precision.
-
-    Raises:
-        ValueError: if it holds anything but real numbers.
-    """
+    """A float tensor of single or double precision."""
     tensor = as_tensor(name, value, expected)
     if not tensor.is_floating_point():
         return tensor.double()
@@ -60,11 +52,7 @@ def as_floats(name: str, value: object, expected: str) -> Tensor:
 
 
 def as_table(name: str, value: object, *, minimum: int = 1, what: str = "sample") -> Tensor:
-    """Finite floats ``[n, d]`` with at least ``minimum`` rows.
-
-    Raises:
-        ValueError: if it is anything else.
-    """
+    """Finite floats ``[n, d]`` with at least ``minimum`` rows."""
     table = as_floats(name, value, f"a tensor [n, d], a row for each {what}")
     if table.ndim != 2 or len(table) < minimum or table.shape[1] == 0:
         least = f"{minimum} or more" if minimum > 1 else "each"
@@ -77,11 +65,7 @@ def as_table(name: str, value: object, *, minimum: int = 1, what: str = "sample"
 
 
 def as_tables(*, minimum: int = 1, what: str = "sample", **sets: object) -> tuple[Tensor, Tensor]:
-    """Two tables of one width, on the first one's device, of one type.
-
-    Raises:
-        ValueError: if either is no table, or their widths differ.
-    """
+    """Two tables of one width, on the first one's device, of one type."""
     (first, x), (second, y) = (
         (name, as_table(name, value, minimum=minimum, what=what)) for name, value in sets.items()
     )
@@ -94,11 +78,7 @@ def as_tables(*, minimum: int = 1, what: str = "sample", **sets: object) -> tupl
 
 
 def as_items(name: str, value: object) -> Tensor:
-    """Finite floats ``[n, ...]``: one or more images, or rows of features.
-
-    Raises:
-        ValueError: if it is anything else.
-    """
+    """Finite floats ``[n, ...]``: one or more images, or rows of features."""
     expected = "[n, ...], an image or a row of features for each item"
     items = as_floats(name, value, f"a tensor {expected}")
     if items.ndim < 2 or items.numel() == 0:
@@ -108,11 +88,7 @@ def as_items(name: str, value: object) -> Tensor:
 
 
 def as_item_sets(**sets: object) -> tuple[Tensor, Tensor]:
-    """Two sets of items of one shape, flattened to rows, on the first one's device, of one type.
-
-    Raises:
-        ValueError: if either is no such set, or the items differ in shape.
-    """
+    """Two sets of items of one shape, flattened to rows, on the first one's device, of one type."""
     (first, x), (second, y) = ((name, as_items(name, value)) for name, value in sets.items())
     widths = x[0].numel(), y[0].numel()
     if widths[0] != widths[1] or (x.ndim > 2 and y.ndim > 2 and x.shape[1:] != y.shape[1:]):
@@ -131,11 +107,7 @@ def alike(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def as_vector(name: str, value: object, *, what: str) -> Tensor:
-    """Finite floats ``[n]`` with at least one of them.
-
-    Raises:
-        ValueError: if it is anything else.
-    """
+    """Finite floats ``[n]`` with at least one of them."""
     vector = as_floats(name, value, f"a tensor [n], {what}")
     if vector.ndim != 1 or len(vector) == 0:
         raise ValueError(
@@ -149,22 +121,14 @@ def as_vector(name: str, value: object, *, what: str) -> Tensor:
 def as_images(
     name: str, value: object, image_shape: tuple[int, int, int] | None = None
 ) -> Float[Tensor, "n c h w"]:
-    """Images in [0, 1] as floats of single or double precision.
-
-    Raises:
-        ValueError: if they are none, or not of the shape that is asked for.
-    """
+    """Images in [0, 1] as floats of single or double precision."""
     images = as_tensor(name, value, "a tensor [n, c, h, w] of floats in [0, 1]")
     check_images(images, image_shape, name=name)
     return as_floats(name, images, "")
 
 
 def as_pixels(name: str, value: object) -> Float[Tensor, "n c h w"]:
-    """Finite floats ``[n, c, h, w]`` of any range.
-
-    Raises:
-        ValueError: if they are anything else.
-    """
+    """Finite floats ``[n, c, h, w]`` of any range."""
     expected = "[n, c, h, w], one picture or more"
     values = as_floats(name, value, f"a tensor {expected}")
     if values.ndim != 4 or values.numel() == 0:

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from vaebook._checks import check_count, check_real
 from vaebook._random import seeded
-from vaebook.metrics._batches import evaluate_in_batches, images_of, log_likelihood, log_prior
 from vaebook.metrics._inputs import as_item_sets, as_vector, in_blocks
+from vaebook.metrics.batches import evaluate_in_batches, images_of, log_likelihood, log_prior
 from vaebook.metrics.likelihood.importance import log_mean_weight
 from vaebook.models import VAE
 

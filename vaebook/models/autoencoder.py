@@ -37,8 +37,7 @@ class Autoencoder(LatentVariableModel):
         self.network = as_network(network)
         self.encoder = self.network.encoder(self.image_shape, self.latent_dim)
         self.likelihood = as_likelihood(likelihood)
-        channels, height, width = self.image_shape
-        outputs = (channels * self.likelihood.outputs_per_channel, height, width)
+        outputs = self.likelihood.output_shape(self.image_shape)
         self.decoder = self.network.decoder(self.latent_dim, outputs)
 
     def encode(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:

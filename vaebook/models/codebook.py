@@ -45,12 +45,7 @@ class Codebook(Configured, nn.Module):
     """
 
     def __init__(
-        self,
-        num_vectors: int,
-        vector_dim: int,
-        *,
-        decay: float = 0.99,
-        least_share: float = 0.03,
+        self, num_vectors: int, vector_dim: int, *, decay: float = 0.99, least_share: float = 0.03
     ) -> None:
         super().__init__()
         check_count("num_vectors", num_vectors, minimum=2)

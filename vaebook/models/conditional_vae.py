@@ -1,6 +1,6 @@
 """The conditional VAE: pictures given something that is known of them (chapter 13)."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -16,16 +16,13 @@ from vaebook._checks import (
     how_to_convert,
     values_are_checked,
 )
-from vaebook.distributions import (
-    DiagonalGaussian,
-    Likelihood,
-    gaussian_kl,
-    gaussian_kl_diagonal,
-)
+from vaebook.distributions import DiagonalGaussian, Likelihood, gaussian_kl, gaussian_kl_diagonal
 from vaebook.distributions.likelihoods import as_likelihood
 from vaebook.models.latent_variable import LatentVariableModel, evaluating
 from vaebook.models.networks import Network, as_network
 from vaebook.models.vae import Elbo
+
+ConditionalPrior = Literal["fixed", "learned"]
 
 
 class ConditionalVAE(LatentVariableModel):
@@ -71,7 +68,7 @@ class ConditionalVAE(LatentVariableModel):
         condition_dim: int,
         network: Network | None = None,
         likelihood: Likelihood | None = None,
-        prior: Literal["fixed", "learned"] = "fixed",
+        prior: ConditionalPrior = "fixed",
         prior_hidden: int = 256,
         beta: float = 1.0,
         encoder_sees: bool = True,
@@ -80,7 +77,7 @@ class ConditionalVAE(LatentVariableModel):
         super().__init__(image_shape, latent_dim)
         check_count("latent_dim", latent_dim)
         check_count("condition_dim", condition_dim)
-        check_choice("prior", prior, ("fixed", "learned"))
+        check_choice("prior", prior, get_args(ConditionalPrior))
         check_weight("beta", beta)
         check_count("prior_hidden", prior_hidden)
         self.condition_dim, self.beta = condition_dim, beta
@@ -91,7 +88,7 @@ class ConditionalVAE(LatentVariableModel):
         self.paint = nn.Linear(condition_dim, height * width) if encoder_sees else None
         self.encoder = plan.encoder(seen, 2 * latent_dim)
         self.likelihood = as_likelihood(likelihood)
-        outputs = (channels * self.likelihood.outputs_per_channel, height, width)
+        outputs = self.likelihood.output_shape(self.image_shape)
         self.decoder = plan.decoder(latent_dim + decoder_sees * condition_dim, outputs)
         self.prior_network = None
         if prior == "learned":
@@ -99,12 +96,16 @@ class ConditionalVAE(LatentVariableModel):
             last = nn.Linear(prior_hidden, 2 * latent_dim)
             self.prior_network = nn.Sequential(hidden, nn.ReLU(), last)
 
-    def check(self, images: Float[Tensor, "n c h w"], conditions: Float[Tensor, "n k"]) -> None:  # type: ignore[override]
+    def check(
+        self, images: Float[Tensor, "n c h w"], conditions: Float[Tensor, "n k"] | None = None
+    ) -> None:
         """Raise a ``ValueError`` for images or conditions that :meth:`loss` cannot take."""
         super().check(images)
         self._conditions(conditions, len(images))
 
-    def _conditions(self, given: Tensor, num_rows: int | None = None) -> Float[Tensor, "n k"]:
+    def _conditions(
+        self, given: Tensor | None, num_rows: int | None = None
+    ) -> Float[Tensor, "n k"]:
         """Conditions ``[n, k]`` that fit the model, moved to it; labels ``[n]`` as one-hot rows."""
         expected = f"expected [n, {self.condition_dim}], a row for each image, or labels [n]"
         if not isinstance(given, Tensor):

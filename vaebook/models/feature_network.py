@@ -59,13 +59,11 @@ class FeatureNetwork(Configured, nn.Module, ABC):
     def features(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n f"]:
         """The last hidden layer of each image."""
         check_images(images, self.image_shape, dtype=self.head.weight.dtype)
-        found: Tensor = self.body(images - self.background)
-        return found
+        return self.body(images - self.background)
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n o"]:
         """The network's answer for each image."""
-        answers: Tensor = self.head(self.features(images))
-        return answers
+        return self.head(self.features(images))
 
     @abstractmethod
     def loss(self, images: Tensor, answers: Tensor) -> Float[Tensor, " n"]:

@@ -143,7 +143,7 @@ class GAN(GenerativeModel):
     @property
     def prior(self) -> Distribution:
         """Distribution of the noise, over vectors of ``latent_dim``."""
-        return self._prior(self.decode)  # type: ignore[arg-type]
+        return self._prior()
 
     def players(self) -> tuple[Player, Player]:
         """The discriminator moves first, then the generator, on as many pictures."""

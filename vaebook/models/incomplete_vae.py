@@ -158,11 +158,11 @@ class IncompleteVAE(LatentVariableModel):
         """The mean row of p(x | z) for each code, complete."""
         return self._means(self._codes(codes))
 
-    def forward(  # type: ignore[override]
-        self, values: Float[Tensor, "n d"], observed: Bool[Tensor, "n d"] | None = None
+    def forward(
+        self, values: Float[Tensor, "n d"], *observed: Bool[Tensor, "n d"]
     ) -> Float[Tensor, "n d"]:
         """Each row after a trip through its code, complete, with gradients."""
-        return self.decode(self.encode(values, observed))
+        return self.decode(self.encode(values, *observed))
 
     def sample(self, num_rows: int, *, seed: int | None = None) -> Float[Tensor, "n d"]:
         """New rows: z from the prior, then the mean row of p(x | z); no gradient is kept."""

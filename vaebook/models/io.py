@@ -31,16 +31,9 @@ from torch.distributions import Distribution, Transform
 
 from vaebook._configuration import Configured, rebuild
 from vaebook._random import seeded
-from vaebook.distributions.priors import empty, lasting
-from vaebook.training.checkpoint import (
-    OWN,
-    fill,
-    sealed,
-    settings_of,
-    unsealed,
-    weights_of,
-)
-from vaebook.training.description import MODULE_ATTRIBUTES, differences, plain_module
+from vaebook.distributions.priors import empty
+from vaebook.training.checkpoint import OWN, fill, sealed, settings_of, unsealed, weights_of
+from vaebook.training.description import MODULE_ATTRIBUTES, differences, lasting, plain_module
 from vaebook.training.files import write_atomically
 from vaebook.training.settings import move
 
@@ -92,10 +85,7 @@ def save_model(model: nn.Module, path: str | Path) -> None:
 
 
 def load_model(
-    path: str | Path,
-    device: str | torch.device | None = None,
-    *,
-    classes: Iterable[type] = (),
+    path: str | Path, device: str | torch.device | None = None, *, classes: Iterable[type] = ()
 ) -> Any:
     """Build the model that :func:`save_model` wrote, in evaluation mode.
 
@@ -124,7 +114,7 @@ def load_model(
     _set_attributes(model, plan["attributes"])
     for name, key in plan["buffers"].items():
         part, _, buffer = name.rpartition(".")
-        model.get_submodule(part)._buffers[buffer] = tensors[key]
+        setattr(model.get_submodule(part), buffer, tensors[key])
     fill(model, weights, path)
     model.eval()
     if device is not None:
@@ -151,11 +141,7 @@ class _Writer:
         return key
 
     def described(self, value: Any, name: str) -> Any:
-        """``value`` as JSON.
-
-        Raises:
-            ValueError: if it cannot be described.
-        """
+        """``value`` as JSON, or a ``ValueError`` if it cannot be described."""
         if isinstance(value, np.generic):
             value = value.item()
         if type(value) in SCALARS:
@@ -204,11 +190,7 @@ class _Writer:
 
 
 def _is_module(model: Any) -> bool:
-    """Whether ``model`` can be saved.
-
-    Raises:
-        ValueError: if not.
-    """
+    """Whether ``model`` can be saved: true, or a ``ValueError``."""
     if isinstance(model, nn.Module) and isinstance(model, Configured):
         return True
     cure = "Use save_weights" if isinstance(model, nn.Module) else "Save what it was fitted to"
@@ -262,11 +244,7 @@ class _Reader:
         return {name: self.build(plan) for name, plan in plans.items()}
 
     def _find(self, name: str) -> type:
-        """The class of that name, if a file may name it.
-
-        Raises:
-            ValueError: if not.
-        """
+        """The class of that name, or a ``ValueError`` if a file may not name it."""
         package, _, short = name.rpartition(".")
         for qualname, cls in self.classes.items():
             if name == qualname or name.endswith(f".{qualname}"):

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -22,6 +22,15 @@ from vaebook._random import seeded, unseeded
 from vaebook.training.modes import evaluating as evaluating
 
 PIXELS_AT_ONCE = 2**20  # of pictures in a block: 4 MiB, and a few times that inside a network
+
+
+@runtime_checkable
+class DrawsImages(Protocol):
+    """What draws new pictures: a GAN, a VAE, but no plain autoencoder."""
+
+    def sample(self, num_images: int, *, seed: int | None = None) -> Tensor:
+        """New pictures ``[n, c, h, w]``."""
+        ...
 
 
 class GenerativeModel(Configured, nn.Module):

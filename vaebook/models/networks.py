@@ -56,6 +56,14 @@ def as_network(network: Network | None) -> Network:
     return network
 
 
+def linear_layer(network: nn.Module) -> nn.Linear:
+    """The only linear layer of a network; a ``ValueError`` if it has none, or several."""
+    found = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
+    if len(found) != 1:
+        raise ValueError(f"the network has {len(found)} linear layers; build with MLP(hidden=()).")
+    return found[0]
+
+
 def _activation(name: str) -> nn.Module:
     check_choice("activation", name, ACTIVATIONS)
     return ACTIVATIONS[name]()

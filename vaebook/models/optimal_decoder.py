@@ -65,8 +65,7 @@ class OptimalDecoder:
         log_q = z @ self._linear.T - 0.5 * (z**2 @ self._quadratic.T + self._constant)  # [m, n]
         if leave_out is not None:
             log_q[torch.arange(len(z)), leave_out] = -torch.inf
-        weights: Tensor = torch.softmax(log_q, dim=1).to(self.images.dtype)
-        return weights
+        return torch.softmax(log_q, dim=1).to(self.images.dtype)
 
     def decode(
         self,

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Distribution, MultivariateNormal
 
 from vaebook._checks import (
@@ -20,7 +20,8 @@ from vaebook._checks import (
 from vaebook._random import seeded
 from vaebook.distributions import DiagonalGaussian, LearnedGaussianLikelihood, kl
 from vaebook.distributions.gaussian import LOG_TWO_PI
-from vaebook.models.networks import MLP
+from vaebook.distributions.likelihoods import OneSigmaLikelihood
+from vaebook.models.networks import MLP, linear_layer
 from vaebook.models.posteriors import SOFTPLUS_AT_ONE
 from vaebook.models.vae import VAE, Elbo
 
@@ -60,7 +61,7 @@ class ProbabilisticPCA:
             )
         check_finite("weights", self.weights)
         check_finite("offset", self.offset)
-        check_real("sigma", self.sigma, above=0)  # type: ignore[arg-type]
+        check_real("sigma", self.sigma, above=0)
         for name in ("weights", "offset", "sigma"):
             object.__setattr__(self, name, torch.as_tensor(getattr(self, name)).double())
 
@@ -111,19 +112,17 @@ class ProbabilisticPCA:
             ValueError: unless decoder, likelihood and prior are linear, Gaussian with an identity
                 mean, and standard normal.
         """
-        linear = [layer for layer in model.decoder.modules() if isinstance(layer, nn.Linear)]
-        plan = model.network
-        if not (isinstance(plan, MLP) and plan.hidden == () and len(linear) == 1):
+        plan, pixels = model.network, model.likelihood
+        if not (isinstance(plan, MLP) and plan.hidden == ()):
             raise ValueError(f"the decoder of {plan} is not linear; build with MLP(hidden=()).")
-        if getattr(model.likelihood, "mean_activation", "") != "identity":
+        linear = linear_layer(model.decoder)
+        if not isinstance(pixels, OneSigmaLikelihood) or pixels.mean_activation != "identity":
             raise ValueError(
-                f"the likelihood is {model.likelihood}; expected Gaussian pixels with "
-                "mean='identity'."
+                f"the likelihood is {pixels}; expected Gaussian pixels with mean='identity'."
             )
         if not model.has_standard_prior:
             raise ValueError(f"the prior is {model.prior}; expected the default N(0, I).")
-        log_sigma: Tensor = model.likelihood.log_sigma  # type: ignore[assignment]
-        return cls(linear[0].weight, linear[0].bias, log_sigma.double().exp())
+        return cls(linear.weight, linear.bias, pixels.log_sigma.double().exp())
 
     @property
     def latent_dim(self) -> int:
@@ -225,8 +224,7 @@ class ProbabilisticPCA:
             factor = factor.tril(-1) + torch.diag(inverse_softplus)
             spread = factor[*torch.tril_indices(*factor.shape)]
         slope = torch.linalg.solve(self.posterior_precision, self.weights.T) / self.sigma**2
-        encoder = model.encoder[1]  # type: ignore[index]
-        decoder = model.decoder[0]  # type: ignore[index]
+        encoder, decoder = linear_layer(model.encoder), linear_layer(model.decoder)
         with torch.no_grad():
             encoder.weight.zero_()
             encoder.weight[: self.latent_dim] = slope

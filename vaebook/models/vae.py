@@ -91,8 +91,7 @@ class VAE(LatentVariableModel):
         num_outputs = POSTERIORS[posterior].num_outputs(self.latent_dim)
         self.encoder = self.network.encoder(self.image_shape, num_outputs)
         self.likelihood = as_likelihood(likelihood)
-        channels, height, width = self.image_shape
-        outputs = (channels * self.likelihood.outputs_per_channel, height, width)
+        outputs = self.likelihood.output_shape(self.image_shape)
         self.decoder = self.network.decoder(self.latent_dim, outputs)
 
     @property

@@ -7,7 +7,14 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vaebook._checks import ImageShape, check_count, check_images, check_weight, values_are_checked
+from vaebook._checks import (
+    ImageShape,
+    check_count,
+    check_images,
+    check_weight,
+    kind_of,
+    values_are_checked,
+)
 from vaebook._random import seeded, unseeded
 from vaebook.distributions import Likelihood
 from vaebook.distributions.likelihoods import as_likelihood
@@ -63,8 +70,7 @@ class VQVAE(LatentVariableModel):
         self.encoder = self.network.encoder(self.image_shape, self.latent_dim)
         self.codebook = Codebook(codebook_size, code_dim)
         self.likelihood = as_likelihood(likelihood)
-        channels, height, width = self.image_shape
-        outputs = (channels * self.likelihood.outputs_per_channel, height, width)
+        outputs = self.likelihood.output_shape(self.image_shape)
         self.decoder = self.network.decoder(self.latent_dim, outputs)
 
     @property
@@ -113,13 +119,8 @@ class VQVAE(LatentVariableModel):
             or codes.ndim != 2
             or codes.shape[1] != self.num_codes
         ):
-            given = (
-                f"{codes.dtype} {tuple(codes.shape)}"
-                if isinstance(codes, Tensor)
-                else type(codes).__name__
-            )
             raise ValueError(
-                f"codes is {given}; expected whole numbers (torch.long) "
+                f"codes is {kind_of(codes)}; expected whole numbers (torch.long) "
                 f"[n, {self.num_codes}], one row for each image, as encode gives them."
             )
         if values_are_checked():

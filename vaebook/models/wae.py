@@ -65,7 +65,7 @@ class WassersteinAutoencoder(Autoencoder):
     @property
     def prior(self) -> Distribution:
         """p(z), over vectors of ``latent_dim``."""
-        return self._prior(self.encode)  # type: ignore[arg-type]
+        return self._prior()
 
     def discrepancy(self, codes: Float[Tensor, "n d"]) -> Float[Tensor, ""]:
         """MMD² between the codes and as many fresh samples of the prior, unbiased.

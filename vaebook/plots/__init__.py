@@ -6,18 +6,6 @@ from vaebook.plots.tables import Table, interval_text, number_text, summary_text
 from vaebook.plots.theme import COLOURS, colour_of, use_theme
 
 __all__ = [
-    "COLOURS",
-    "Table",
-    "colour_of",
-    "dot_panel",
-    "image_grid",
-    "interval_plot",
-    "interval_text",
-    "log_ticks",
-    "number_text",
-    "show_images",
-    "summary_text",
-    "table",
-    "unbroken",
-    "use_theme",
-]
+    "COLOURS", "Table", "colour_of", "dot_panel", "image_grid", "interval_plot", "interval_text",
+    "log_ticks", "number_text", "show_images", "summary_text", "table", "unbroken", "use_theme",
+]  # fmt: skip

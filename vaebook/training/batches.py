@@ -1,7 +1,7 @@
 """Where batches come from: tensors, a torch ``Dataset``, or a ``DataLoader``."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from itertools import islice
 from typing import Any, Protocol
 
@@ -169,14 +169,10 @@ def as_batches(
     fingerprint: bool = False,
     name: str = "data",
 ) -> Batches:
-    """The batches of whatever ``fit`` is given.
+    """The batches of whatever ``fit`` is given, which has the same arguments, on a device.
 
     Args:
-        data: see :func:`vaebook.training.fit`.
-        batch_size: examples in a batch; ``None`` is 128.
-        device: where batches are wanted.
         check: raises an error for a batch that cannot be used; called once for all data.
-        drop_last: leave out a last batch that is smaller.
         shuffle: a new order in each pass, for data that are no ``DataLoader``.
         fingerprint: describe tensors by their values instead of their shapes.
         name: how messages call the data.
@@ -200,12 +196,12 @@ def as_batches(
         data = (data,)
     if isinstance(data, Dataset):
         stream = isinstance(data, IterableDataset)
-        if not stream and not hasattr(data, "__len__"):
+        if not stream and not isinstance(data, Sized):
             raise ValueError(
                 f"{name} is a {type(data).__name__} without a length; expected a Dataset with "
                 "__len__, or a stream that inherits from IterableDataset."
             )
-        if not stream and not len(data):  # type: ignore[arg-type]
+        if not stream and isinstance(data, Sized) and not len(data):
             raise ValueError(f"{name} is empty; give at least one example.")
         loader: DataLoader[Any] = DataLoader(
             data, batch_size, shuffle=shuffle and not stream, drop_last=drop_last
@@ -260,11 +256,7 @@ def _check_repeatable(loader: DataLoader[Any]) -> None:
 
 
 def as_batch(given: Any) -> Batch:
-    """What a loader gave, as a tuple of tensors.
-
-    Raises:
-        ValueError: if it is something else.
-    """
+    """What a loader gave, as a tuple of tensors; a ``ValueError`` if it is something else."""
     items = (given,) if isinstance(given, Tensor) else given
     if not isinstance(items, list | tuple) or not all(isinstance(item, Tensor) for item in items):
         kind = type(given).__name__

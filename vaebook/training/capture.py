@@ -69,8 +69,6 @@ class CapturedStep:
 
     Args:
         step: the step; it returns the players' mean losses.
-        model: what it trains.
-        optimizers: those that it uses.
         required: raise an error if the capture fails.
     """
 

@@ -68,7 +68,7 @@ def _check_settings(path: str | Path, stored: Mapping[str, Any], here: Mapping[s
     if different:
         raise ValueError(
             f"{path} does not fit this {here['class']}, which was built otherwise: "
-            f"{_first(different)}. Build the model with the settings it was saved with, or let "
+            f"{first_of(different)}. Build the model with the settings it was saved with, or let "
             "load_model of vaebook.models build it."
         )
 
@@ -119,7 +119,7 @@ def fill(model: nn.Module, weights: Mapping[str, Tensor], path: str | Path) -> N
     if different:
         raise ValueError(
             f"{path} does not fit this {type(plain_module(model)).__name__}: they differ in "
-            f"{_first(different)}. Build the model with the settings it was saved with; if only "
+            f"{first_of(different)}. Build the model with the settings it was saved with; if only "
             "the type differs, convert it first with model.to(dtype)."
         )
     model.load_state_dict({here[name][0]: value for name, value in given.items()})
@@ -139,7 +139,7 @@ def _kind(value: Any) -> str:
     return f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
 
 
-def _first(lines: list[str], count: int = 4) -> str:
+def first_of(lines: list[str], count: int = 4) -> str:
     """The first lines in one, and how many more there are."""
     more = f" and {len(lines) - count} more" if len(lines) > count else ""
     return ", ".join(lines[:count]) + more
@@ -202,11 +202,7 @@ def _checksum_at(content: bytes, digits: str) -> int | None:
 
 
 def _header(path: str | Path, content: bytes) -> dict[str, str]:
-    """The metadata of a whole safetensors file.
-
-    Raises:
-        ValueError: if the file is none, or is cut short.
-    """
+    """The metadata of a safetensors file; a ``ValueError`` if it is none, or is cut short."""
     what = f"{path} is no whole safetensors file"
     if content.startswith(ZIP):
         raise ValueError(
@@ -237,7 +233,6 @@ def save_run(path: str | Path, state: dict[str, Any]) -> None:
     """Write the state of a training run, whole or not at all.
 
     Args:
-        path: the file.
         state: tensors and plain values, in dictionaries, lists and tuples.
 
     Raises:
@@ -287,7 +282,6 @@ def load_run(path: str | Path, keys: Collection[str] = ()) -> dict[str, Any]:
     Only tensors and plain values are unpickled, so a file cannot run code.
 
     Args:
-        path: the file.
         keys: what it must hold.
 
     Raises:

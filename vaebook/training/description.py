@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution
-from torch.distributions.transforms import _InverseTransform
+from torch.distributions import Distribution, ExpTransform
 from torch.distributions.utils import lazy_property
 
 Plain = bool | int | float | str | tuple | None
@@ -24,6 +23,7 @@ COMPILED = {"_compiled_call_impl", "_is_torch_compile", "_compile_kwargs"}
 MODULE_ATTRIBUTES = {*vars(nn.Module()), *COMPILED}
 MAX_NUMBERS = 8  # a longer tensor is described by its hash
 MAX_DEPTH = 6
+Inverse = type(ExpTransform().inv)  # torch's class of inverse transforms, which has no public name
 
 
 def description(model: nn.Module, *, tensors: bool = True) -> dict[str, Plain]:
@@ -112,7 +112,7 @@ def _describe_module(
     seen: list[list[tuple[str, Plain]]] = []
     for key, value in vars(module).items():
         if key == "configuration":  # what it was built with; objects are described as its parts
-            own = {*vars(module), *module._modules, *module._parameters, *module._buffers}
+            own = {*vars(module), *module._modules, *module._parameters, *module._buffers}  # noqa: SLF001 (also those that are None)
             for argument, given in value.items():
                 plain = None if argument in own else _plain(given)
                 if plain is not None and plain is not NotImplemented:
@@ -125,8 +125,8 @@ def _describe_module(
             for inner, plain in entries:
                 yield _join(_join(name, key), inner) if inner else _join(name, key), plain
     if tensors:
-        for key in sorted(module._non_persistent_buffers_set):
-            yield from _describe(_join(name, key), module._buffers[key], known, 0)
+        for key in sorted(module._non_persistent_buffers_set):  # noqa: SLF001 (nothing public tells)
+            yield from _describe(_join(name, key), getattr(module, key), known, 0)
 
 
 def _describe(name: str, value: Any, known: set[int], depth: int) -> Iterator[tuple[str, Plain]]:
@@ -209,17 +209,22 @@ def _function(value: Any) -> str:
     return f"{name} {(*code.co_names, *numbers)}"
 
 
+def lasting(value: Any) -> dict[str, Any]:
+    """What an object holds, without what a transform of torch only remembers of its last use."""
+    left_out = {"_cached_x_y"}
+    if not isinstance(value, Inverse):  # of which that is all there is
+        left_out.add("_inv")
+    return {key: entry for key, entry in vars(value).items() if key not in left_out}
+
+
 def _fields(value: Any) -> dict[str, Any]:
     """What an object holds, without what it has only worked out for later."""
     if dataclasses.is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    left_out = {"_validate_args"}
-    if not isinstance(value, _InverseTransform):  # of which that is all there is
-        left_out.add("_inv")
     fields = {
         key: entry
-        for key, entry in getattr(value, "__dict__", {}).items()
-        if not key.startswith("_cache") and key not in left_out
+        for key, entry in (lasting(value) if hasattr(value, "__dict__") else {}).items()
+        if not key.startswith("_cache") and key != "_validate_args"
     }
     if not isinstance(value, Distribution):
         return fields

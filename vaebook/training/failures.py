@@ -27,8 +27,6 @@ def bad_number(
     gradient of 1e20 is infinite, and the parameter would never move again.
 
     Args:
-        model: what is trained.
-        optimizers: what trains it.
         from_the_start: names of buffers that may hold a NaN.
     """
     name = bad_parameter(model)
@@ -54,7 +52,7 @@ def _first_bad(tensors: Iterable[tuple[str, Tensor]], *, nan_only: bool = False)
     floats = [(name, t.detach()) for name, t in tensors if t.numel() and t.is_floating_point()]
     if not floats:
         return None
-    norms = torch._foreach_norm([tensor for _, tensor in floats])
+    norms = [torch.linalg.vector_norm(tensor) for _, tensor in floats]
     device = floats[0][1].device
     together = torch.stack([norm.to(device, torch.float32) for norm in norms])
     if bool(together.isfinite().all()):
@@ -71,9 +69,6 @@ def bad_loss(
     """The error for a loss that is NaN or infinite, with the term and the parameter if found.
 
     Args:
-        model: what was trained.
-        player: whose loss it is.
-        value: of the loss.
         epoch, step: when.
         batch: on which; ``None`` if the model has gone on since, on an accelerator.
     """

@@ -107,11 +107,7 @@ def remove_orphans(path: str | Path) -> None:
 
 
 def check_path(path: str | Path) -> str | Path:
-    """The path of a file, as it was given.
-
-    Raises:
-        ValueError: if it is something else, or empty.
-    """
+    """The path of a file, as it was given; a ``ValueError`` if it is none, or empty."""
     if (
         not isinstance(path, str | os.PathLike)
         or not isinstance(os.fspath(path), str)

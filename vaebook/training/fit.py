@@ -30,6 +30,7 @@ from vaebook.training.optimizers import (
     SchedulerFactory,
     make_optimizer,
     make_scheduler,
+    rate_of,
 )
 from vaebook.training.players import Player, is_compiled, players_of
 from vaebook.training.progress import progress_bar
@@ -143,11 +144,7 @@ def fit(
     steps_per_epoch = count_or_none("steps_per_epoch", steps_per_epoch)
     checkpoint_every = count_or_none("checkpoint_every", checkpoint_every)
     max_grad_norm = positive_or_none("max_grad_norm", max_grad_norm)
-    lr = positive_or_none("lr", lr)
-    if lr is not None and optimizer is not None:
-        raise ValueError("lr is given beside optimizer; set it in the optimiser: partial(…, lr=…).")
-    if lr is None and optimizer is None:
-        lr = 1e-3
+    lr = rate_of(positive_or_none("lr", lr), optimizer)
     seed = check_seed(seed)
     callbacks = check_callbacks(callbacks)
     if checkpoint is None and (resume or checkpoint_every is not None):
@@ -273,8 +270,7 @@ def mean_loss(model: nn.Module, data: Data, *, batch_size: int | None = None) ->
     """The mean of ``model.loss`` over ``data`` in nats per example, without training.
 
     Args:
-        model: as for :func:`fit`, with one loss.
-        data: as for :func:`fit`.
+        model, data: as for :func:`fit`, but a model with one loss.
         batch_size: examples at a time, by default 1000; a ``DataLoader`` has its own.
     """
     players = players_of(model, to_train=False)

@@ -28,6 +28,7 @@ from vaebook.training.optimizers import (
     SchedulerFactory,
     make_optimizer,
     make_scheduler,
+    rate_of,
 )
 from vaebook.training.players import players_of
 
@@ -79,9 +80,7 @@ class LightningModel(LightningModule):
         super().__init__()
         self.players_of_model = players_of(model)
         self.model = model
-        if lr is not None and optimizer is not None:
-            raise ValueError("lr is given beside optimizer; set it there: partial(…, lr=…).")
-        self._lr = 1e-3 if lr is None and optimizer is None else lr
+        self._lr = rate_of(lr, optimizer)
         self._optimizer, self._scheduler = optimizer, scheduler
         self._seed = check_seed(seed)
         self._noise: Stream | None = None
@@ -208,8 +207,7 @@ class LightningModel(LightningModule):
         if self.trainer.world_size == 1:
             return column
         rows: Any = self.all_gather(column)  # [w, n, ...]
-        gathered: Tensor = rows.transpose(0, 1).flatten(0, 1)
-        return gathered
+        return rows.transpose(0, 1).flatten(0, 1)
 
     def _num_validation_examples(self) -> int | None:
         """How many there are, without those repeated to give each process as many."""

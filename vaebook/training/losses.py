@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -9,15 +10,19 @@ from torch import Tensor
 BLOCK = 1000  # steps between two looks at an accelerator
 
 
+class LossesState(TypedDict):
+    """What a checkpoint in the middle of an epoch must hold."""
+
+    totals: list[float]
+    num_examples: int
+    num_steps: int
+
+
 class EpochLosses:
     """Sums of the players' losses over an epoch, weighted by the examples of each batch.
 
     On a CPU each loss is looked at as it comes; on an accelerator they stay there until
     :meth:`collect`, so that the queue of its work never runs dry.
-
-    Args:
-        num_players: losses in a step.
-        device: where they are computed.
     """
 
     def __init__(self, num_players: int, device: torch.device) -> None:
@@ -45,11 +50,7 @@ class EpochLosses:
             self.collect()
 
     def collect(self) -> None:
-        """Fetch what still lies on the accelerator.
-
-        Raises:
-            FloatingPointError: as :meth:`add`.
-        """
+        """Fetch what still lies on the accelerator; errors as of :meth:`add`."""
         if not self._sizes:
             return
         sizes, self._sizes = self._sizes, []
@@ -68,16 +69,15 @@ class EpochLosses:
         """The mean loss of each player over the examples of the epoch so far, in nats."""
         return [total / self.num_examples for total in self.totals]
 
-    def state_dict(self) -> dict[str, object]:
-        """What a checkpoint in the middle of an epoch must hold."""
+    def state_dict(self) -> LossesState:
+        """The sums so far."""
         return {
             "totals": list(self.totals),
             "num_examples": self.num_examples,
             "num_steps": self.num_steps,
         }
 
-    def load_state_dict(self, state: dict[str, object]) -> None:
+    def load_state_dict(self, state: LossesState) -> None:
         """Go on from what :meth:`state_dict` gave."""
-        self.totals = list(state["totals"])  # type: ignore[call-overload]
-        self.num_examples = int(state["num_examples"])  # type: ignore[call-overload]
-        self.num_steps = int(state["num_steps"])  # type: ignore[call-overload]
+        self.totals = list(state["totals"])
+        self.num_examples, self.num_steps = state["num_examples"], state["num_steps"]

@@ -19,6 +19,15 @@ SchedulerFactory = Callable[[Optimizer], LRScheduler]
 HOW = {"params", "fused", "foreach", "capturable"}  # how a step is computed, not which one
 
 
+def rate_of(lr: float | None, optimizer: OptimizerFactory | None) -> float | None:
+    """Adam's learning rate, 1e-3 by default; ``None``, or a ``ValueError``, beside an optimiser."""
+    if optimizer is None:
+        return 1e-3 if lr is None else lr
+    if lr is not None:
+        raise ValueError("lr is given beside optimizer; set it in the optimiser: partial(…, lr=…).")
+    return None
+
+
 def make_optimizer(
     player: Player,
     factory: OptimizerFactory | None,
@@ -30,10 +39,8 @@ def make_optimizer(
     """The optimiser of a player, and its description for a checkpoint.
 
     Args:
-        player: whose parameters it moves.
         factory: makes it from parameters; ``None`` is Adam.
         lr: of Adam, before the player's ``lr_factor``.
-        device: where the parameters are.
         fused: whether that Adam moves all parameters in one kernel.
 
     Raises:
@@ -71,11 +78,7 @@ def make_optimizer(
 def make_scheduler(
     factory: SchedulerFactory, optimizer: Optimizer
 ) -> tuple[LRScheduler, dict[str, Any]]:
-    """The schedule of an optimiser, and its description for a checkpoint.
-
-    Raises:
-        ValueError: if the factory is none, or makes something else.
-    """
+    """The schedule of an optimiser, and its description; a ``ValueError`` if none was made."""
     _check_factory("scheduler", factory, "partial(CosineAnnealingLR, T_max=5000)")
     made = factory(optimizer)
     if not isinstance(made, LRScheduler):

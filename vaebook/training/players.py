@@ -56,18 +56,18 @@ def players_of(model: nn.Module, *, to_train: bool = True) -> tuple[Player, ...]
     """The players of ``model``; of a compiled model, with losses that are compiled the same way.
 
     Args:
-        model: what has ``players()`` or ``loss``.
         to_train: refuse a player that has nothing to train.
 
     Raises:
         ValueError: if the model has neither ``players`` nor ``loss``, or nothing to train.
     """
     module = plain_module(model)
+    several, loss = getattr(module, "players", None), getattr(module, "loss", None)
     players: Sequence[Player]
-    if callable(getattr(module, "players", None)):
-        players = module.players()  # type: ignore[operator]
-    elif callable(getattr(module, "loss", None)):
-        players = (Player("", list(module.parameters()), module.loss),)  # type: ignore[arg-type]
+    if callable(several):
+        players = several()
+    elif callable(loss):
+        players = (Player("", list(module.parameters()), loss),)
     else:
         raise ValueError(
             f"{type(module).__name__} has no method loss(*batch); expected one that returns a "

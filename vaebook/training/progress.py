@@ -9,7 +9,6 @@ def progress_bar(name: str, num_steps: int | None, done: int, show: bool | None)
     """A bar that counts optimiser steps.
 
     Args:
-        name: what is trained.
         num_steps: of the whole run, if known.
         done: steps that a resumed run has behind it.
         show: ``None`` shows it in a terminal and in a notebook, unless the environment variable

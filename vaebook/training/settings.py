@@ -1,4 +1,4 @@
-"""What ``fit`` is given, checked and brought into one form."""
+"""What ``fit`` is given, checked and brought into one form; a ``ValueError`` says what is wrong."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -18,11 +18,7 @@ Precision = Literal["float32", "bfloat16"]
 
 
 def length_of_run(num_epochs: int | None, num_steps: int | None) -> tuple[int | None, int | None]:
-    """The two counts, of which one is given.
-
-    Raises:
-        ValueError: if both or none are, or it is no count.
-    """
+    """The two counts, of which one is given."""
     if (num_epochs is None) == (num_steps is None):
         given = "neither num_epochs nor num_steps" if num_epochs is None else "both of them"
         raise ValueError(f"{given} is given; expected one: num_epochs=… or num_steps=….")
@@ -30,11 +26,7 @@ def length_of_run(num_epochs: int | None, num_steps: int | None) -> tuple[int | 
 
 
 def count_or_none(name: str, value: int | None) -> int | None:
-    """A count in Python's own type, which a checkpoint can hold.
-
-    Raises:
-        ValueError: if it is no integer above 0.
-    """
+    """A count in Python's own type, which a checkpoint can hold."""
     if value is None:
         return None
     check_count(name, value)
@@ -42,11 +34,7 @@ def count_or_none(name: str, value: int | None) -> int | None:
 
 
 def positive_or_none(name: str, value: float | None) -> float | None:
-    """A number in Python's own type.
-
-    Raises:
-        ValueError: if it is no finite number above 0.
-    """
+    """A number in Python's own type."""
     if value is None:
         return None
     if not isinstance(value, Real | Tensor):
@@ -56,11 +44,7 @@ def positive_or_none(name: str, value: float | None) -> float | None:
 
 
 def check_callbacks(callbacks: Sequence[Callback]) -> tuple[Callback, ...]:
-    """The callbacks.
-
-    Raises:
-        ValueError: if they are something else.
-    """
+    """The callbacks."""
     if not isinstance(callbacks, Sequence) or isinstance(callbacks, str):
         name = callbacks if isinstance(callbacks, type) else type(callbacks)
         raise ValueError(
@@ -78,33 +62,20 @@ def check_callbacks(callbacks: Sequence[Callback]) -> tuple[Callback, ...]:
 
 
 def check_batch(model: nn.Module, players: Sequence[Player], *batch: Tensor) -> None:
-    """What is asked of data before training: that the loss takes them, and the model's ``check``.
-
-    Raises:
-        ValueError: if they cannot be used.
-    """
+    """Let the loss and the model, or its ``check``, look at data before training."""
     for player in players:
         check_signature(model, player, batch)
     own = getattr(model, "check", None)
     if callable(own):
         own(*batch)
-    else:
-        _check_finite(*batch)
-
-
-def _check_finite(*batch: Tensor) -> None:
-    """What is asked of the data of a model that has no ``check`` of its own."""
+        return
     for index, tensor in enumerate(batch):
         if tensor.is_floating_point():
             check_finite(f"tensor {index} of the data", tensor)
 
 
 def autocast(precision: str, device: torch.device) -> Callable[[], AbstractContextManager[Any]]:
-    """Makes the context in which losses are computed.
-
-    Raises:
-        ValueError: if there is no such precision.
-    """
+    """Makes the context in which losses are computed."""
     if precision not in ("float32", "bfloat16"):
         raise ValueError(
             f"precision is {precision!r}; expected 'float32' or 'bfloat16'. For double precision, "
@@ -116,11 +87,7 @@ def autocast(precision: str, device: torch.device) -> Callable[[], AbstractConte
 
 
 def move(model: nn.Module, device: str | torch.device) -> None:
-    """Move ``model`` to ``device``.
-
-    Raises:
-        ValueError: if there is no such device here.
-    """
+    """Move ``model`` to ``device``."""
     try:
         there = torch.empty(0, device=device)
         usable = there.device.type != "meta"

@@ -13,7 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from vaebook._random import Stream
 from vaebook.training.batches import Batch, Batches
 from vaebook.training.callbacks import Callback, KeepBest, Step
-from vaebook.training.checkpoint import fill, load_run, save_run, size_of_run
+from vaebook.training.checkpoint import fill, first_of, load_run, save_run, size_of_run
 from vaebook.training.description import differences
 from vaebook.training.failures import bad_loss, bad_number, bad_weights, explain
 from vaebook.training.history import History
@@ -23,14 +23,8 @@ from vaebook.training.modes import still_training
 from vaebook.training.players import Player
 
 RUN_KEYS = {
-    "model",
-    "optimizers",
-    "schedulers",
-    "callbacks",
-    "history",
-    "streams",
-    "position",
-    "settings",
+    *("model", "optimizers", "schedulers", "callbacks"),
+    *("history", "streams", "position", "settings"),
 }
 
 
@@ -38,18 +32,12 @@ class Run:
     """A run of ``fit``: model, optimisers, data, random numbers, callbacks, and where it stands.
 
     Args:
-        model: what is trained.
-        players: its players.
+        model, players, batches, callbacks, num_epochs, …: as in ``fit``.
         optimizers: one for each player.
         schedulers: one for each player, or none.
-        batches: the training data.
-        callbacks: hooks, called in their order.
         seed: of the order of the data, of the model's noise and of the callbacks' noise, each of
             which is a stream of its own.
-        num_epochs, num_steps: how long; the one that is not given is ``None``.
-        steps_per_epoch: steps after which an epoch ends; by default one pass over the data.
         settings: what a resumed run must share with the run that it goes on with.
-        checkpoint: file that holds the state, if any.
         checkpoint_every: steps between two of its versions; by default one after each epoch.
     """
 
@@ -123,7 +111,7 @@ class Run:
             except BaseException as error:
                 ended_by = error
                 explain(error, self._batch)
-                error.history = self.history  # type: ignore[attr-defined]
+                vars(error)["history"] = self.history
                 if self.step:
                     error.add_note(
                         f"Training ended after {self.step} steps, in epoch {self.epoch}. This "
@@ -142,7 +130,7 @@ class Run:
                 self._end_callbacks(ended_by)
         except KeyboardInterrupt as late:
             if ended_by is None:
-                late.history = self.history  # type: ignore[attr-defined]
+                vars(late)["history"] = self.history
             elif late is not ended_by:
                 ended_by.add_note("Ctrl-C came once more while the callbacks had their end.")
                 return
@@ -329,7 +317,7 @@ class Run:
                 except BaseException as failure:  # the others must have their end as well
                     if first is None:
                         first = failure
-                        first.history = self.history  # type: ignore[attr-defined]
+                        vars(first)["history"] = self.history
                     else:
                         first.add_note(f"A callback failed at the end, too: {failure!r}")
         if first is not None and first is not ended_by:
@@ -427,9 +415,8 @@ def _load_optimizer(optimizer: Optimizer, state: dict[str, Any]) -> None:
 def _check_settings(path: str, stored: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     different = differences(_flat(stored), _flat(given))
     if different:
-        more = f" and {len(different) - 6} more" if len(different) > 6 else ""
         raise ValueError(
-            f"{path} was made with other settings: {', '.join(different[:6])}{more}. "
+            f"{path} was made with other settings: {first_of(different, 6)}. "
             "Use the same ones to resume, or pass resume=False to start again."
         )
 

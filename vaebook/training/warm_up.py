@@ -1,7 +1,16 @@
 """A weight of the rate that rises in training."""
 
+from typing import Protocol, runtime_checkable
+
 from vaebook._checks import check_count
 from vaebook.training.callbacks import Callback, Step
+
+
+@runtime_checkable
+class Weighted(Protocol):
+    """A model whose loss has a weight of the rate."""
+
+    beta: float
 
 
 class WarmUp(Callback):
@@ -42,9 +51,10 @@ class WarmUp(Callback):
 
     def before_training(self, step: Step) -> None:
         """Take the model's own weight as the one that the rise ends at."""
-        if not isinstance(getattr(step.model, "beta", None), int | float):
+        model = step.model
+        if not (isinstance(model, Weighted) and isinstance(model.beta, int | float)):
             raise ValueError(
-                f"WarmUp raises model.beta, and {type(step.model).__name__} has no number of that "
+                f"WarmUp raises model.beta, and {type(model).__name__} has no number of that "
                 "name. Give the model one that its loss uses, or leave WarmUp out."
             )
         if step.steps_per_epoch is None or step.num_steps is None:
@@ -57,15 +67,16 @@ class WarmUp(Callback):
                 f"the warm-up takes {needed} of {step.num_epochs} epochs, so hardly any is "
                 "trained at the model's own beta. Train for more epochs, or warm up for fewer."
             )
-        self._end = float(step.model.beta)  # type: ignore[arg-type]
+        self._end = float(model.beta)
 
     def before_step(self, step: Step) -> None:
         """Set the weight of this step."""
         assert self._end is not None
         assert step.steps_per_epoch is not None
-        step.model.beta = self._end * self.share(step.step, step.steps_per_epoch)  # type: ignore[assignment]
+        assert isinstance(step.model, Weighted)
+        step.model.beta = self._end * self.share(step.step, step.steps_per_epoch)
 
     def after_training(self, step: Step) -> None:
         """Give the model its own weight back, however the run ended."""
-        if self._end is not None:
-            step.model.beta = self._end  # type: ignore[assignment]
+        if self._end is not None and isinstance(step.model, Weighted):
+            step.model.beta = self._end

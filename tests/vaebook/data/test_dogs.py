@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.func import jvp, vmap
 
-from vaebook.data import _dog_derivative
-from vaebook.data._dog_derivative import draw_with_jacobian
+from vaebook.data import dog_derivative
 from vaebook.data._dog_shapes import capsule_distance, smooth_union
+from vaebook.data.dog_derivative import draw_with_jacobian
 from vaebook.data.dogs import (
     FACTOR_NAMES,
     FACTORS,
@@ -76,7 +76,7 @@ def test_the_quick_derivative_is_that_of_the_pictures(monkeypatch: pytest.Monkey
     assert torch.equal(images, render(factors))
     # pixels far from a rim are left out: a part in a thousand of all there is
     assert (jacobian * (high - low) - expected).norm() < 3e-3 * expected.norm()
-    monkeypatch.setattr(_dog_derivative, "_NEGLIGIBLE", 0.0)
+    monkeypatch.setattr(dog_derivative, "_NEGLIGIBLE", 0.0)
     _, jacobian = draw_with_jacobian(factors, 32)
     # with none left out there remains the error of differences, of changes of up to 50
     torch.testing.assert_close(jacobian * (high - low), expected, rtol=0, atol=1e-5)

@@ -3,11 +3,10 @@
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from sklearn.decomposition import PCA
-from torch import Tensor
 
 from vaebook.data import load_dogs
+from vaebook.experiments.measures import reconstruction_rmse, rmse
 from vaebook.experiments.settings import DOG_NETWORK, DOG_TRAINING
 from vaebook.models import Autoencoder, Conv, Network
 from vaebook.training import fit, seeded
@@ -31,11 +30,6 @@ def train(model_name: str, latent_dim: int, seed: int) -> Autoencoder:
     return model
 
 
-def rmse(images: Float[Tensor, "n c h w"], restored: Float[Tensor, "n c h w"]) -> float:
-    """Root of the mean squared error over all pixels of all images, in units of the pixel."""
-    return float((images - restored).square().mean().sqrt())
-
-
 def measure(model: Autoencoder) -> dict[str, float]:
     """Errors on training and held-out dogs, and where the held-out dogs' codes lie.
 
@@ -51,8 +45,8 @@ def measure(model: Autoencoder) -> dict[str, float]:
         codes = model.encode(test)
         means = codes.mean(0)
         return {
-            "rmse": rmse(test, model.reconstruct(test)),
-            "rmse_train": rmse(some_train, model.reconstruct(some_train)),
+            "rmse": reconstruction_rmse(model, test),
+            "rmse_train": reconstruction_rmse(model, some_train),
             "loss": float(model.loss(test).double().mean()),
             "code_mean": float(means[means.abs().argmax()]),
             "code_sd_low": float(codes.std(0).min()),

@@ -13,11 +13,12 @@ import torch
 from jaxtyping import Float
 from scipy.linalg import subspace_angles
 from sklearn.decomposition import PCA
-from torch import Tensor, nn
+from torch import Tensor
 
 from vaebook.data import load_digits
 from vaebook.distributions import GaussianLikelihood
 from vaebook.models import MLP, Autoencoder
+from vaebook.models.networks import linear_layer
 from vaebook.training import fit, seeded
 
 LATENT_DIMS = (2, 4, 8, 16)
@@ -66,8 +67,7 @@ def polish(model: Autoencoder, images: Float[Tensor, "n c h w"]) -> Autoencoder:
 
 def decoder_matrix(model: Autoencoder) -> Float[Tensor, "D d"]:
     """The decoder of a linear autoencoder, as a matrix from codes to pixels."""
-    (linear,) = (layer for layer in model.decoder.modules() if isinstance(layer, nn.Linear))
-    return linear.weight.detach().double()
+    return linear_layer(model.decoder).weight.detach().double()
 
 
 def compare(model: Autoencoder, images: Float[Tensor, "n c h w"]) -> dict[str, Any]:

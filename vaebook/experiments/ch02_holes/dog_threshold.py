@@ -19,7 +19,6 @@ def run(seed: int, *, num_images: int = 100) -> list[dict[str, Any]]:
 
     Args:
         seed: chooses the dogs; all groups are made from the same ones.
-        num_images: pictures in each group.
 
     Returns:
         One row per group of ``pictures``: the quantiles of the distance (RMSE) at 5 % (``low``),

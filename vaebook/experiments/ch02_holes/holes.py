@@ -19,6 +19,7 @@ from vaebook.distributions import (
     fit_mixture,
     standard_normal,
 )
+from vaebook.experiments.measures import rmse
 from vaebook.experiments.settings import DOG_NETWORK, DOG_TRAINING
 from vaebook.metrics import (
     Reference,
@@ -51,10 +52,7 @@ FITS: dict[str, Callable[[Codes], Distribution]] = {
 }
 
 # What is judged at every code size, and what only at the sizes of MORE_AT.
-SAMPLERS = {
-    "autoencoder": (*FITS, "held-out codes"),
-    "vae": ("standard normal",),
-}
+SAMPLERS = {"autoencoder": (*FITS, "held-out codes"), "vae": ("standard normal",)}
 MORE_SAMPLERS = {
     "autoencoder": ("noisy codes", "midpoints", "slerp midpoints"),
     "vae": ("mixture", "held-out codes", "midpoints", "slerp midpoints"),
@@ -89,12 +87,7 @@ def densities(codes: Codes, names: Iterable[str] = tuple(FITS)) -> dict[str, Dis
 
 
 def draw_codes(
-    fitted: dict[str, Distribution],
-    codes: Codes,
-    held_out: Codes,
-    num_codes: int,
-    *,
-    seed: int,
+    fitted: dict[str, Distribution], codes: Codes, held_out: Codes, num_codes: int, *, seed: int
 ) -> dict[str, Codes]:
     """Codes drawn in every way that the chapter compares, ``num_codes`` of each.
 
@@ -123,11 +116,6 @@ def draw_codes(
 
 def judge(images: Float[Tensor, "n 1 s s"], found: NearestDog, data: ImageData) -> dict[str, float]:
     """What share of the images are dogs, how new are they, and of how many kinds?
-
-    Args:
-        images: the pictures.
-        found: the nearest dog of each.
-        data: the dogs that the model was trained on.
 
     Returns:
         ``dogs`` of :func:`vaebook.metrics.measure_samples`; ``factor_overlap`` of the nearest dogs
@@ -204,8 +192,6 @@ def run(
     """Train an autoencoder and a VAE of each code size; draw codes, decode, look for dogs.
 
     Args:
-        seed: of everything.
-        latent_dims: code sizes.
         num_images: pictures judged per sampler; a share s of them has a binomial standard error of
             √(s (1 − s) / num_images), on top of the spread between models.
         pictures: filled with the first images of each row at the sizes of ``MORE_AT``, under
@@ -246,8 +232,8 @@ def measure_model(
     held_out = codes_of(model, data.test.images, seed=seed)
     with torch.no_grad():
         centres = model.encode(data.test.images)  # of a VAE the means
-        error = (model.decode(centres) - data.test.images).square().mean().sqrt()
-    common = {"model": model_name, "latent_dim": model.latent_dim, "rmse": float(error)}
+        error = rmse(model.decode(centres), data.test.images)
+    common = {"model": model_name, "latent_dim": model.latent_dim, "rmse": error}
     common |= code_geometry(codes, held_out)
     common["posterior_variance"] = posterior_variance(model, data.test.images)
     fitted = densities(codes, samplers)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from vaebook.data import load_digits
 from vaebook.distributions import LearnedGaussianLikelihood
 from vaebook.models import MLP, VAE, ProbabilisticPCA, best_covariance, posterior_gap
+from vaebook.models.networks import linear_layer
 from vaebook.models.ppca import GaussianFamily
 from vaebook.training import fit, seeded
 
@@ -72,10 +73,12 @@ def build(
 
 def hold_decoder(model: VAE, truth: ProbabilisticPCA) -> None:
     """Put ``truth`` into the decoder and freeze it: only the encoder is left to learn."""
+    decoder, pixels = linear_layer(model.decoder), model.likelihood
+    assert isinstance(pixels, LearnedGaussianLikelihood)
     with torch.no_grad():
-        model.decoder[0].weight.copy_(truth.weights)  # type: ignore[index]
-        model.decoder[0].bias.copy_(truth.offset)  # type: ignore[index]
-        model.likelihood.log_sigma.copy_(truth.log_sigma)  # type: ignore[operator]
+        decoder.weight.copy_(truth.weights)
+        decoder.bias.copy_(truth.offset)
+        pixels.log_sigma.copy_(truth.log_sigma)
     model.decoder.requires_grad_(False)
     model.likelihood.requires_grad_(False)
 
@@ -113,7 +116,7 @@ def measure(
     own = ProbabilisticPCA.from_vae(model)
     log_p = float(own.log_likelihood(images).mean())
     log_p_best = float(best.log_likelihood(images).mean())
-    posterior = model.posterior(images.to(model.decoder[0].weight))  # type: ignore[index]
+    posterior = model.posterior(images.to(model.dtype))
     terms = own.elbo(images, posterior)
     precision = own.posterior_precision
     return {
@@ -139,10 +142,7 @@ def run(
     """Rows: one for each latent dimension, decoder, family and optimiser, on training digits.
 
     Args:
-        seed: of the initial weights, the rotation, and Adam's batches and samples.
-        latent_dims: numbers in a code.
         families: covariances that the posterior may have.
-        num_iterations: of L-BFGS.
         adam: learning rates with their epochs; ``()`` leaves ordinary training out.
     """
     images = load_digits().train.images

@@ -11,12 +11,7 @@ from torch.distributions import MultivariateNormal
 
 from vaebook.data import load_digits
 from vaebook.distributions import DiagonalGaussian, LearnedGaussianLikelihood
-from vaebook.metrics import (
-    GridPosterior,
-    grid_posterior,
-    importance_weighted_nll,
-    quadrature_elbo,
-)
+from vaebook.metrics import GridPosterior, grid_posterior, importance_weighted_nll, quadrature_elbo
 from vaebook.models import MLP, VAE
 from vaebook.models.posteriors import PosteriorFamily
 from vaebook.training import fit, seeded
@@ -141,10 +136,7 @@ def run(
     """Rows: one for each family of q and each split, on the first images of the split.
 
     Args:
-        seed: of weights, batches, and samples.
         families: covariance of the encoder's posterior.
-        num_epochs: of training.
-        num_images: of each split.
     """
     data = load_digits()
     rows: list[dict] = []

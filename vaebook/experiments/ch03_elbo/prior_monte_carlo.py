@@ -48,8 +48,6 @@ def run(
 
     Args:
         seed: of the codes and of the rotation; the images are the same for all seeds.
-        latent_dims: numbers in a code.
-        num_images: held-out digits.
         prior_samples: codes drawn from the prior, for all images together.
         posterior_samples: codes drawn from each other proposal, for each image.
     """

@@ -9,12 +9,7 @@ from torch import Tensor
 from torch.distributions import Categorical, MixtureSameFamily, Normal, kl_divergence
 
 from vaebook._random import seeded
-from vaebook.distributions import (
-    gaussian_kl,
-    gaussian_kl_quadrature,
-    monte_carlo_kl,
-    quadrature_kl,
-)
+from vaebook.distributions import gaussian_kl, gaussian_kl_quadrature, monte_carlo_kl, quadrature_kl
 
 REACH = 30.0  # the grids of quadrature_kl go from -REACH to REACH
 
@@ -25,11 +20,6 @@ def line_integral_kl(mu: Tensor, log_var: Tensor, *, num_nodes: int = 24) -> Ten
     The divergence is 0 at μ = 0, log σ² = 0. So its value elsewhere is the integral of its
     gradient along the straight line from there, here by Gauss-Legendre quadrature of the gradient
     that autograd finds in ``torch.distributions``.
-
-    Args:
-        mu: means ``[n]``.
-        log_var: log-variances ``[n]``.
-        num_nodes: nodes on the line.
     """
     nodes, weights = (
         torch.from_numpy(array) for array in np.polynomial.legendre.leggauss(num_nodes)
@@ -71,9 +61,7 @@ def run(
     so that all posteriors together spread like N(0, 1).
 
     Args:
-        seed: of the posteriors and samples.
         num_posteriors: random posteriors, μ uniform in ±3, log σ² uniform in −6 to 2.
-        num_samples: of each Monte Carlo estimate.
         num_pictures: posteriors that make up the aggregate.
 
     Returns:

@@ -40,7 +40,6 @@ def run(seed: int, *, num_repeats: int = 200) -> list[dict[str, Any]]:
     """Estimate each divergence ``num_repeats`` times for each number of samples.
 
     Args:
-        seed: of all draws.
         num_repeats: independent estimates, over which errors are averaged.
 
     Returns:

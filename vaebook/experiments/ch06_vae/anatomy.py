@@ -9,6 +9,8 @@ from torch.distributions import Distribution
 from vaebook.data import ImageData, load_fashion
 from vaebook.data.dogs import load_dogs
 from vaebook.distributions import GaussianLikelihood, LearnedGaussianLikelihood, fit_gaussian
+from vaebook.distributions.likelihoods import OneSigmaLikelihood
+from vaebook.experiments.measures import reconstruction_rmse
 from vaebook.experiments.settings import DOG_LATENT_DIM, DOG_NETWORK, DOG_TRAINING
 from vaebook.metrics import (
     Reference,
@@ -89,13 +91,12 @@ def draw_images(model: VAE, codes: Distribution, num_images: int, seed: int) -> 
 def code_measures(model: VAE, data: ImageData) -> dict[str, float]:
     """Where codes lie and what they cost, on the test images."""
     images = data.test.images
+    assert isinstance(model.likelihood, OneSigmaLikelihood)
     posterior = posterior_parameters(model, images)
     terms = evaluate_elbo(model, images)
-    with torch.no_grad():
-        error = (model.reconstruct(images) - images).square().mean().sqrt()
     measures = {
-        "sigma": float(model.likelihood.log_sigma.detach().exp()),  # type: ignore[operator]
-        "reconstruction_rmse": float(error),
+        "sigma": model.likelihood.sigma,
+        "reconstruction_rmse": reconstruction_rmse(model, images),
         "rate": float(terms.rate.mean()),
         "code_spread": float(posterior.mu.var(0).mean().sqrt()),
         "posterior_std": float(posterior.log_var.mean().mul(0.5).exp()),
@@ -119,12 +120,6 @@ def run(
     """Train each variant and judge what it decodes from three sources of codes.
 
     Args:
-        seed: of initial weights, shuffling, noise and samples.
-        latent_dim: numbers in a code.
-        num_epochs: passes over the training images.
-        num_images: pictures judged per source.
-        data_name: ``"dogs"`` or ``"fashion"``.
-        variants: which of ``VARIANTS``.
         pictures: filled with the first images of each row, under ``"variant/source"``.
 
     Returns:
@@ -142,8 +137,7 @@ def run(
             variant, data, seed=seed, latent_dim=latent_dim, num_epochs=num_epochs
         )
         common = {"variant": variant, **code_measures(model, data), "seconds": seconds}
-        with torch.no_grad():
-            decoded = {"reconstruction": model.reconstruct(real)}
+        decoded = {"reconstruction": model.reconstruct(real)}
         decoded["prior"] = draw_images(model, model.prior, num_images, seed)
         codes = fitted_gaussian(model, data.train.images)
         decoded["fitted"] = draw_images(model, codes, num_images, seed)

@@ -66,9 +66,7 @@ def run(
     """Train a VAE by each recipe and judge what it decodes.
 
     Args:
-        seed: of initial weights, shuffling, noise and samples.
         recipes: networks, pixel noises and training times.
-        num_images: pictures judged per source.
         sources: of codes: ``"prior"`` (N(0, I)), ``"fitted"`` (a Gaussian fitted to the codes),
             ``"reconstruction"`` (codes of held-out dogs).
         pictures: filled with the first images of each row, under
@@ -86,7 +84,7 @@ def run(
         common = {**recipe._asdict(), **code_measures(model, data), "sigma": recipe.sigma}
         for source in sources:
             if source == "reconstruction":
-                images = model.reconstruct(real).detach()
+                images = model.reconstruct(real)
             elif source == "prior":
                 images = draw_images(model, model.prior, num_images, seed)
             else:

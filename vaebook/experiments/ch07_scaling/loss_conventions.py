@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from vaebook._checks import ImageShape
 from vaebook.data import ImageData, load_fashion
 from vaebook.distributions import CONVENTIONS, GaussianLikelihood, LossConvention
+from vaebook.experiments.measures import reconstruction_rmse
 from vaebook.metrics import active_units, evaluate_elbo, sharpness
 from vaebook.models import MLP, VAE
 from vaebook.training import fit, seeded
@@ -99,13 +100,11 @@ def measure(model: VAE, data: ImageData, seed: int) -> dict[str, float]:
     judge.encoder, judge.decoder = model.encoder, model.decoder
     judge.likelihood = GaussianLikelihood(COMMON_SIGMA)
     terms = evaluate_elbo(judge, images, seed=seed)
-    with torch.no_grad():
-        error = (judge.reconstruct(images) - images).square().mean().sqrt()
     samples = judge.sample(500, seed=seed)
     return {
         "rate": float(terms.rate.mean()),
         "distortion": float(terms.distortion.mean()),
-        "rmse": float(error),
+        "rmse": reconstruction_rmse(judge, images),
         "active": int(active_units(judge, images).sum()),
         "sharpness": float(sharpness(samples).mean() / sharpness(images).mean()),
     }
@@ -121,9 +120,6 @@ def run(
     """Train each convention as written and translated, and measure both alike.
 
     Args:
-        seed: of initial weights, shuffling, noise and samples.
-        num_epochs: passes over the 10,000 training pictures of Fashion-MNIST.
-        conventions: names of entries of ``CONVENTIONS``.
         pictures: filled with reconstructions and samples, under ``"name/source"``.
 
     Returns:
@@ -146,7 +142,7 @@ def run(
             if pictures is not None and not translated:
                 images = data.test.images[:NUM_KEPT]
                 model.likelihood = GaussianLikelihood(COMMON_SIGMA)
-                pictures[f"{convention.name}/reconstruction"] = model.reconstruct(images).detach()
+                pictures[f"{convention.name}/reconstruction"] = model.reconstruct(images)
                 pictures[f"{convention.name}/sample"] = model.sample(NUM_KEPT, seed=0)
                 pictures["data"] = images
     return rows

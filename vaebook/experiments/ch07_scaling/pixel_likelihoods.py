@@ -27,8 +27,9 @@ from vaebook.experiments.ch07_scaling.loss_conventions import (
     NETWORK,
     GreyCrossEntropyVAE,
 )
+from vaebook.experiments.measures import reconstruction_rmse
 from vaebook.metrics import active_units, evaluate_elbo, sharpness
-from vaebook.metrics._batches import evaluate_in_batches
+from vaebook.metrics.batches import evaluate_in_batches
 from vaebook.models import VAE
 from vaebook.training import fit, seeded
 
@@ -96,13 +97,12 @@ def measure(model: VAE, data: ImageData, seed: int) -> dict[str, float]:
     rate = float(terms.rate.mean())
     with torch.no_grad():
         sigma = spread(model, images)
-        rmse = (model.reconstruct(images) - images).square().mean().sqrt()
-        samples = model.sample(500, seed=seed)
+    samples = model.sample(500, seed=seed)
     return {
         "rate": rate,
         "elbo": float(terms.elbo.mean()),  # nats of density (of probability if discretised)
         "bits": (rate - float(log_levels.mean())) / (images[0].numel() * math.log(2)),
-        "rmse": float(rmse),
+        "rmse": reconstruction_rmse(model, images),
         "rmse_sampled": float(squares.mean().sqrt()),  # codes drawn from q, as in training
         "sigma": float(sigma.square().mean().sqrt()),
         "sigma_low": float(sigma.flatten().sort().values[int(0.05 * sigma.numel())]),
@@ -127,9 +127,6 @@ def run(
     """Train the same network under each likelihood.
 
     Args:
-        seed: of initial weights, shuffling, noise and samples.
-        num_epochs: passes over the 10,000 training pictures of Fashion-MNIST.
-        likelihoods: names in ``LIKELIHOODS``.
         pictures: filled with reconstructions and samples, under ``"name/source"``.
 
     Returns:
@@ -146,7 +143,7 @@ def run(
         rows.append({"likelihood": name, **measure(model, data, seed)})
         if pictures is not None:
             images = data.test.images[:NUM_KEPT]
-            with torch.no_grad(), seeded(0):
+            with seeded(0):
                 pictures["data"] = images
                 pictures[f"{name}/reconstruction"] = model.reconstruct(images)
                 pictures[f"{name}/sample"] = model.sample(NUM_KEPT)

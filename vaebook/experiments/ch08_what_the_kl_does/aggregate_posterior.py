@@ -36,10 +36,8 @@ def run(
     information is the whole rate, −d log s. What N means show of it is what is recorded.
 
     Args:
-        seed: of the means and codes.
         num_pictures: N.
         stds: s, below 1.
-        num_samples: codes drawn.
 
     Returns:
         A row per s and N: ``rate``, ``mutual_information``, ``standard_error``, ``aggregate_kl``,

@@ -9,6 +9,7 @@ from vaebook.data import ImageData
 from vaebook.data.dogs import load_dogs
 from vaebook.distributions import DiagonalGaussian, GaussianLikelihood
 from vaebook.experiments.ch06_vae.anatomy import FIXED_SIGMA, NUM_KEPT
+from vaebook.experiments.measures import reconstruction_rmse
 from vaebook.experiments.settings import DOG_DEEP, DOG_DEEP_TRAINING, DOG_LATENT_DIM
 from vaebook.metrics import (
     Reference,
@@ -64,9 +65,7 @@ def rate_measures(model: VAE, images: Tensor, *, pictures: bool = True) -> dict[
         "active": float(active_units(model, images).sum()),
     }
     if pictures:
-        with torch.no_grad():
-            error = (model.reconstruct(images) - images).square().mean().sqrt()
-        measures["reconstruction_rmse"] = float(error)
+        measures["reconstruction_rmse"] = reconstruction_rmse(model, images)
     return measures
 
 
@@ -78,7 +77,6 @@ def aggregate_measures(
     Args:
         train: q(z | x) of the training pictures.
         held_out: q(z | x) of other pictures, of which each gives one code to the tests.
-        seed: of codes and tests.
         num_samples: codes that the mutual information is a mean over.
     """
     parts = split_rate(train, num_samples=num_samples, seed=seed)
@@ -118,11 +116,6 @@ def run(
     """Train a VAE for each β and measure what the rate buys.
 
     Args:
-        seed: of initial weights, shuffling, noise and samples.
-        betas: weights of the rate.
-        num_epochs: passes over the training pictures.
-        num_images: pictures judged per source of codes.
-        num_train: training pictures; 0 takes all.
         pictures: filled with the first pictures, under ``"β/prior"``, ``"β/aggregate"`` and
             ``"β/reconstruction"``.
 
@@ -151,8 +144,7 @@ def run(
             "reconstruction": posterior_parameters(model, real[:NUM_KEPT]).mu,
         }
         for source, codes in sources.items():
-            with torch.no_grad():
-                images = model.decode(codes)
+            images = model.decode_all(codes)
             asked = ["sharpness"] if source == "reconstruction" else ["sharpness", "dogs"]
             found = measure_samples(images, reference, asked)
             row |= {f"{source}_{name}": value for name, value in found.items()}

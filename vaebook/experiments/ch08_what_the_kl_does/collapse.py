@@ -78,11 +78,7 @@ def build(variant: Variant, data: ImageData, *, seed: int) -> VAE:
 
 
 class WatchCodes(Callback):
-    """Adds rate, mutual information and active units to each epoch of the history.
-
-    Args:
-        images: whose codes are watched.
-    """
+    """Adds rate, mutual information and active units to each epoch of the history."""
 
     def __init__(self, images: Tensor) -> None:
         self.images = images
@@ -130,10 +126,7 @@ def run(
     """Train each variant and follow its codes.
 
     Args:
-        seed: of initial weights, shuffling and noise.
-        variants: which of ``VARIANTS``.
         num_epochs: passes over the pictures, warm-up included; more than a warm-up takes.
-        num_train: training pictures.
 
     Returns:
         A row per variant and epoch with ``rate``, ``mutual_information`` and ``active`` of 1,000

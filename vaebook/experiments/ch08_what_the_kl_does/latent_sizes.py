@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import torch
-
 from vaebook.data.dogs import load_dogs
 from vaebook.distributions import GaussianLikelihood
 from vaebook.experiments.ch08_what_the_kl_does.beta_sweep import NUM_EPOCHS, rate_measures
@@ -32,13 +30,6 @@ def run(
 ) -> list[dict[str, Any]]:
     """Train the same VAE with codes of each size.
 
-    Args:
-        seed: of initial weights, shuffling, noise and samples.
-        latent_dims: numbers in a code.
-        num_epochs: passes over the training pictures.
-        num_images: pictures judged.
-        num_train: training pictures; 0 takes all.
-
     Returns:
         A row per size: rate, distortion, active units and reconstruction error of the test
         pictures; ``nll`` by 100 importance samples on 500 of them; ``aggregate_kl`` and
@@ -59,8 +50,7 @@ def run(
         reference = Reference(real)
         drawn = model.sample(num_images, seed=7_000_003 + seed)
         samples = measure_samples(drawn, reference, ["dogs"])
-        with torch.no_grad():
-            rebuilt = measure_samples(model.reconstruct(real[:num_images]), reference, ["dogs"])
+        rebuilt = measure_samples(model.reconstruct(real[:num_images]), reference, ["dogs"])
         rows.append(
             {
                 "latent_dim": latent_dim,

@@ -170,10 +170,8 @@ def run(
     Φ(z) rounds to 1 in double precision and T has no inverse.
 
     Args:
-        seed: of initial weights, shuffling, noise and samples.
         num_epochs: passes over the training images, of the normal VAE.
         num_more: further passes, of the normal VAE and of each pushed one.
-        num_train: training images.
         num_images: test images on which the models are compared.
 
     Returns:

@@ -12,15 +12,17 @@ from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Distribution
 
 from vaebook.data import ImageData, load_dogs
 from vaebook.distributions import fit_codes, fit_mixture
 from vaebook.experiments.ch09_why_normal.specs import MODELS, vae
+from vaebook.experiments.measures import reconstruction_rmse
 from vaebook.experiments.settings import DOG_DEEP_TRAINING
 from vaebook.metrics import Reference, evaluate_elbo, importance_weighted_nll, measure_samples
-from vaebook.models import VAE, VQVAE
+from vaebook.models import VAE, VQVAE, LatentVariableModel
+from vaebook.models.latent_variable import DrawsImages
 from vaebook.training import fit, seeded
 
 NUM_KEPT = 8  # pictures of each kind that the record keeps
@@ -45,7 +47,9 @@ class Generator(NamedTuple):
     seconds: float  # to train and to fit
 
 
-def train(name: str, data: ImageData, *, seed: int, num_epochs: int) -> tuple[nn.Module, float]:
+def train(
+    name: str, data: ImageData, *, seed: int, num_epochs: int
+) -> tuple[LatentVariableModel, float]:
     """One of ``MODELS``, trained; and the seconds that took."""
     with seeded(seed):
         model = MODELS[name](data)
@@ -54,13 +58,12 @@ def train(name: str, data: ImageData, *, seed: int, num_epochs: int) -> tuple[nn
 
 
 @torch.no_grad()
-def codes_of(model: nn.Module, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
+def codes_of(model: LatentVariableModel, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
     """A draw of q(z | x) per image; of an autoencoder its code."""
     if isinstance(model, VAE):
         with seeded(CODE_SEED):
             return model.posterior(images).sample()
-    codes: Tensor = model.encode(images)  # type: ignore[operator]
-    return codes
+    return model.encode(images)
 
 
 def with_prior(model: VAE, prior: Distribution, data: ImageData) -> VAE:
@@ -106,24 +109,14 @@ def _draw_codes(model: VQVAE, prior: Distribution, num_images: int, seed: int) -
     return model.sample(num_images, prior=prior, seed=seed)
 
 
-def _sampler(model: nn.Module) -> Callable[[int, int], Tensor]:
+def _sampler(model: DrawsImages) -> Callable[[int, int], Tensor]:
     """The model's own way to draw pictures."""
-
-    def draw(num_images: int, seed: int) -> Tensor:
-        images: Tensor = model.sample(num_images, seed=seed)  # type: ignore[operator]
-        return images
-
-    return draw
+    return lambda num_images, seed: model.sample(num_images, seed=seed)
 
 
-def reconstruction_rmse(model: nn.Module, images: Float[Tensor, "n c h w"]) -> float:
-    """RMSE per pixel of encoded and decoded test images."""
-    with torch.no_grad():
-        rebuilt: Tensor = model.reconstruct(images)  # type: ignore[operator]
-    return float((rebuilt - images).square().mean().sqrt())
-
-
-def generators(name: str, model: nn.Module, data: ImageData, seconds: float) -> Iterator[Generator]:
+def generators(
+    name: str, model: LatentVariableModel, data: ImageData, seconds: float
+) -> Iterator[Generator]:
     """Every way in which the trial draws pictures from a trained model.
 
     From its own prior, and for three of the models also from a mixture fitted to their codes.
@@ -133,9 +126,9 @@ def generators(name: str, model: nn.Module, data: ImageData, seconds: float) -> 
     if isinstance(model, VQVAE):
         yield from code_generators(model, data, seconds)
         return
-    elif isinstance(model, VAE):
+    if isinstance(model, VAE):
         yield Generator(name, _sampler(model), vae_likelihood(model, held_out), seconds)
-    elif name != "autoencoder":
+    elif isinstance(model, DrawsImages):
         yield Generator(name, _sampler(model), none, seconds)
     if name not in REFITTED:
         return
@@ -148,7 +141,7 @@ def generators(name: str, model: nn.Module, data: ImageData, seconds: float) -> 
 
     def draw(num_images: int, seed: int) -> Tensor:
         with torch.no_grad(), seeded(seed):
-            return model.decode(mixture.sample((num_images,)))  # type: ignore[operator]
+            return model.decode(mixture.sample((num_images,)))
 
     yield Generator(f"{name} + mixture", draw, none, seconds)
 
@@ -166,9 +159,6 @@ def run(
     A model whose training breaks down has a row all the same: ``failed`` says why.
 
     Args:
-        seed: of initial weights, shuffling, noise and samples.
-        models: names in ``MODELS``.
-        num_epochs: passes over the training images.
         num_images: pictures judged per generator; a share s of dogs among them has a binomial
             standard error of √(s (1 − s) / num_images).
         pictures: filled with the first images of each generator, under its name.

@@ -1,8 +1,9 @@
 """The models of chapter 09: one network, one budget, and every kind of code."""
 
 from collections.abc import Callable
+from typing import TypedDict, Unpack
 
-from torch import nn
+from torch.distributions import Distribution
 
 from vaebook.data import ImageData
 from vaebook.distributions import (
@@ -12,13 +13,15 @@ from vaebook.distributions import (
     HypersphericalUniform,
     LearnedGaussianPrior,
     MixturePrior,
+    Prior,
     VampPrior,
     standard_normal,
     unit_laplace,
     unit_uniform,
 )
 from vaebook.experiments.settings import DOG_DEEP, DOG_LATENT_DIM
-from vaebook.models import VAE, VQVAE, Autoencoder, WassersteinAutoencoder
+from vaebook.models import VAE, VQVAE, Autoencoder, LatentVariableModel, WassersteinAutoencoder
+from vaebook.models.posteriors import PosteriorFamily
 
 SIGMA = 0.2  # of a pixel
 NUM_COMPONENTS = 50  # of the mixture prior, and pseudo-inputs of the VampPrior
@@ -31,18 +34,21 @@ def normal_at(place: float) -> DiagonalGaussian:
     return DiagonalGaussian(unit.mu + place, unit.log_var)
 
 
-def vae(data: ImageData, **options: object) -> VAE:
-    """The VAE of the trial with another prior or posterior."""
-    return VAE(
-        data.image_shape,
-        D,
-        network=DOG_DEEP,
-        likelihood=GaussianLikelihood(SIGMA),
-        **options,  # type: ignore[arg-type]
-    )
+class Options(TypedDict, total=False):
+    """In what the VAEs of the trial differ."""
+
+    prior: Distribution | Prior
+    posterior: PosteriorFamily
+    beta: float
 
 
-Build = Callable[[ImageData], nn.Module]
+def vae(data: ImageData, **options: Unpack[Options]) -> VAE:
+    """The VAE of the trial with another prior, posterior or weight of the rate."""
+    pixels = GaussianLikelihood(SIGMA)
+    return VAE(data.image_shape, D, network=DOG_DEEP, likelihood=pixels, **options)
+
+
+Build = Callable[[ImageData], LatentVariableModel]
 
 # Trained once per seed; priors.generators says how each of them makes pictures.
 MODELS: dict[str, Build] = {
@@ -55,21 +61,12 @@ MODELS: dict[str, Build] = {
     "sphere": lambda data: vae(data, prior=HypersphericalUniform(D), posterior="power spherical"),
     "mixture": lambda data: vae(data, prior=MixturePrior(D, NUM_COMPONENTS)),
     "VampPrior": lambda data: vae(data, prior=VampPrior(data.train.images[:NUM_COMPONENTS], D)),
-    "flow": lambda data: vae(data, prior=FlowPrior(D, num_transforms=2, hidden=(64, 64))),
+    "flow": lambda data: vae(data, prior=FlowPrior(D)),
     "discrete codes": lambda data: VQVAE(
-        data.image_shape,
-        num_codes=16,
-        codebook_size=32,
-        code_dim=4,
-        network=DOG_DEEP,
-        likelihood=GaussianLikelihood(SIGMA),
+        data.image_shape, 16, 32, network=DOG_DEEP, likelihood=GaussianLikelihood(SIGMA)
     ),
     "Wasserstein": lambda data: WassersteinAutoencoder(
-        data.image_shape,
-        D,
-        network=DOG_DEEP,
-        likelihood=GaussianLikelihood(SIGMA),
-        mmd_weight=1000.0,
+        data.image_shape, D, network=DOG_DEEP, likelihood=GaussianLikelihood(SIGMA)
     ),
     "autoencoder": lambda data: Autoencoder(
         data.image_shape, D, network=DOG_DEEP, likelihood=GaussianLikelihood(SIGMA)

@@ -14,6 +14,7 @@ from vaebook.distributions import (
     LearnedGaussianLikelihood,
     fit_gaussian,
 )
+from vaebook.distributions.likelihoods import OneSigmaLikelihood
 from vaebook.experiments.settings import DOG_DEEP, DOG_DEEP_TRAINING, DOG_LATENT_DIM
 from vaebook.metrics import posterior_parameters, power_spectrum, rate_per_dimension, sharpness
 from vaebook.metrics.samples.sharpness import gradient_energy, spectral_energy
@@ -212,10 +213,6 @@ def run(
     """Train each variant and measure the pictures at every step from real to sampled.
 
     Args:
-        seed: of initial weights, shuffling, noise and codes.
-        variants: which of ``VARIANTS``.
-        data_name: ``"dogs"`` or ``"fashion"``.
-        latent_dim: numbers in a code.
         num_codes: codes decoded at each step.
         num_fresh: dogs drawn anew for the bracket.
         pictures: filled with the first images of each step, under ``"variant/step"``.
@@ -234,7 +231,8 @@ def run(
         model = train(
             variant, data, seed=seed, network=network, latent_dim=latent_dim, training=training
         )
-        sigma = float(model.likelihood.log_sigma.detach().exp())  # type: ignore[operator]
+        assert isinstance(model.likelihood, OneSigmaLikelihood)
+        sigma = model.likelihood.sigma
         common = {
             "variant": variant,
             "sigma": sigma,

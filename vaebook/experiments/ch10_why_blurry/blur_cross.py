@@ -77,8 +77,6 @@ def run(
     """Train by each recipe and measure reconstructions, samples and the optimal decoder.
 
     Args:
-        seed: of initial weights, shuffling, noise and codes.
-        recipes: what to train.
         num_codes: pictures measured for each step.
         pictures: filled with the first images of each row, under ``"knob/setting/step"``.
 

@@ -10,8 +10,10 @@ from torch import Tensor, nn
 from vaebook.data import FACTOR_NAMES, ImageData, factor_range
 from vaebook.data.breeds import CHANGED, breeds, shares
 from vaebook.experiments.ch11_gan.models import BASELINE, RECIPES, REFERENCE, train
+from vaebook.experiments.measures import reconstruction_rmse
 from vaebook.metrics import Reference, invert, measure_samples
 from vaebook.metrics.dogs import DOG_THRESHOLD, nearest_dog
+from vaebook.models import GAN, VAE
 
 NUM_KEPT = 10  # pictures of each recipe that the record keeps
 NUM_INVERTED = 100  # held-out dogs whose noise is searched
@@ -50,10 +52,9 @@ def judge(images: Float[Tensor, "n 1 s s"], data: ImageData) -> dict[str, float]
 
 
 @torch.no_grad()
-def pictures_of(model: nn.Module, num_images: int, seed: int) -> Float[Tensor, "n 1 s s"]:
+def pictures_of(model: GAN | VAE, num_images: int, seed: int) -> Float[Tensor, "n 1 s s"]:
     """Samples of a GAN or a VAE, cut to what paper can show."""
-    images: Tensor = model.sample(num_images, seed=seed)  # type: ignore[operator]
-    return images.clamp(0, 1)
+    return model.sample(num_images, seed=seed).clamp(0, 1)
 
 
 def run(
@@ -68,10 +69,8 @@ def run(
     """Train by each recipe, watch on the way, and judge the pictures at the end.
 
     Args:
-        seed: of initial weights, shuffling, noise and samples.
         recipes: names in ``RECIPES``, or the VAE.
         num_epochs: in place of the recipes' own.
-        num_images: pictures judged at the end.
         pictures: filled with the first pictures of each recipe, and of the reference on its way.
         weights: filled with the trained reference.
 
@@ -96,10 +95,8 @@ def run(
         if name in (REFERENCE, BASELINE):
             distance = invert(model, held_out, seed=seed).distance
             last["inversion"] = float(distance.square().mean().sqrt())
-        if name == BASELINE:
-            with torch.no_grad():
-                rebuilt = model.reconstruct(held_out)  # type: ignore[operator]
-            last["reconstruction"] = float((rebuilt - held_out).square().mean().sqrt())
+        if isinstance(model, VAE):
+            last["reconstruction"] = reconstruction_rmse(model, held_out)
         judged = {at_end: last}
         for step in STAGES:
             if step in watch.kept:

@@ -31,13 +31,7 @@ def train(recipe: str, *, seed: int, **overrides: Any) -> GAN:
     """A GAN of the ring by one of ``RECIPES``."""
     changed, other = RECIPES[recipe]
     with seeded(seed):
-        model = GAN(
-            RING_SHAPE,
-            2,
-            network=NETWORK,
-            discriminator=DISCRIMINATOR,
-            **MODEL | changed,
-        )
+        model = GAN(RING_SHAPE, 2, network=NETWORK, discriminator=DISCRIMINATOR, **MODEL | changed)
     points = ring_images(NUM_POINTS, seed=1_000_003 + seed)
     fit(model, points, seed=seed, progress=False, **TRAINING | other | overrides)
     return model
@@ -45,10 +39,6 @@ def train(recipe: str, *, seed: int, **overrides: Any) -> GAN:
 
 def run(seed: int, *, num_samples: int = 2_000) -> list[dict[str, Any]]:
     """Train by each recipe and count.
-
-    Args:
-        seed: of the points, initial weights, shuffling and noise.
-        num_samples: samples in which the modes are counted.
 
     Returns:
         A row per ``recipe``: modes ``found`` of 8, the share of samples ``on_modes``, and

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Independent, Uniform
 
 from vaebook.data import ImageData
@@ -100,11 +100,12 @@ class TrainingMonitor(Callback):
         self.every = every
         self.keep = keep
         self.rows: list[dict[str, float]] = []
-        self.kept: dict[int, nn.Module] = {}
+        self.kept: dict[int, GAN | VAE] = {}
         self._before: dict[str, Tensor] = {}
 
     def before_step(self, step: Step) -> None:
         """Measure, if it is time."""
+        assert isinstance(step.model, GAN | VAE)
         if step.step in self.keep:
             self.kept[step.step] = self._averaged(step.model)
         if step.step % self.every == 0 and step.step > 0:
@@ -112,24 +113,26 @@ class TrainingMonitor(Callback):
 
     def after_training(self, step: Step) -> None:
         """Measure once more, before an average takes the weights' place."""
+        assert isinstance(step.model, GAN | VAE)
         self.measure(step.model, step.step)
         self.kept[step.step] = copy.deepcopy(step.model)
 
-    def _averaged(self, model: nn.Module) -> nn.Module:
+    def _averaged(self, model: GAN | VAE) -> GAN | VAE:
         model = copy.deepcopy(model)
-        if self.average is not None and self.average.average is not None:
-            model.generator.load_state_dict(self.average.average.state_dict())  # type: ignore
+        average = self.average.average if self.average is not None else None
+        if isinstance(model, GAN) and average is not None:
+            model.generator.load_state_dict(average.state_dict())
         return model
 
     @torch.no_grad()
-    def measure(self, model: nn.Module, step: int) -> None:
+    def measure(self, model: GAN | VAE, step: int) -> None:
         """Add a row."""
         row = {"step": float(step)}
         kinds = {"": model}
         if self.average is not None:
             kinds["average_"] = self._averaged(model)
         for kind, watched in kinds.items():
-            pictures = watched.sample(len(self.held_out), seed=WATCH_SEED)  # type: ignore
+            pictures = watched.sample(len(self.held_out), seed=WATCH_SEED)
             for name, value in precision_recall(self.held_out, pictures)._asdict().items():
                 row[f"{kind}{name}_pixels"] = value
             if kind in self._before:
@@ -159,7 +162,6 @@ def train(
     Args:
         name: one of ``RECIPES``, or ``BASELINE``.
         data: what it is trained on; the validation images are watched.
-        seed: of weights, shuffling and noise.
         num_epochs: in place of the recipe's.
         keep: steps at which the watch keeps a copy.
     """

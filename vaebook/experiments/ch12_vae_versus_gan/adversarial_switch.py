@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from vaebook.distributions import GaussianLikelihood
@@ -17,6 +16,7 @@ from vaebook.experiments.ch12_vae_versus_gan.specs import (
     judge_of,
     network_of,
 )
+from vaebook.experiments.measures import rmse
 from vaebook.metrics import frechet_distance, relative_sharpness
 from vaebook.metrics.samples.measure import Features
 from vaebook.models import VAE, VAEGAN
@@ -40,10 +40,7 @@ def run(
     """Train a VAE, go on from it with and without a discriminator, and look at reconstructions.
 
     Args:
-        seed: of initial weights, shuffling and noise.
-        num_epochs: of the VAE.
         num_more: epochs of either continuation, on the same batches.
-        num_train: at most so many training dogs.
         adversarial_weight: nats of the ELBO for a nat of −log D of a reconstruction.
         features: of pictures; those of the record ``feature_networks`` by default.
         pictures: filled with the first reconstructions, and with the dogs themselves.
@@ -58,12 +55,11 @@ def run(
     rows = []
 
     def look(stage: str, model: VAE) -> None:
-        with torch.no_grad():
-            rebuilt = model.reconstruct(test).clamp(0, 1)
+        rebuilt = model.reconstruct(test).clamp(0, 1)
         rows.append(
             {
                 "stage": stage,
-                "rmse": float((rebuilt - test).square().mean().sqrt()),
+                "rmse": rmse(rebuilt, test),
                 "sharpness": relative_sharpness(rebuilt, test),
                 "frechet": frechet_distance(features(test), features(rebuilt)),
             }

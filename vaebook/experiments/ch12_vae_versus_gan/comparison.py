@@ -40,9 +40,11 @@ from vaebook.distributions import fit_mixture
 from vaebook.experiments.ch12_vae_versus_gan.pictures import PictureData, load_pictures_of
 from vaebook.experiments.ch12_vae_versus_gan.records import recorded_features
 from vaebook.experiments.ch12_vae_versus_gan.specs import BATCH_SIZE, GAN_NAME, SPECS
+from vaebook.experiments.measures import reconstruction_rmse
 from vaebook.metrics import MEASURES, Reference, measure_samples
 from vaebook.metrics.samples.measure import Features
-from vaebook.models import GAN, VAE, Autoencoder
+from vaebook.models import GAN, VAE, GenerativeModel, LatentVariableModel
+from vaebook.models.latent_variable import DrawsImages
 from vaebook.training import Callback, Step, WeightAverage, fit, seeded
 
 # Not a small number: the dogs are drawn from seeds 0, 1 and 2, and noise from the same stream
@@ -67,7 +69,7 @@ class Sampler(NamedTuple):
 class Trained(NamedTuple):
     """A model at the end of a budget."""
 
-    model: nn.Module
+    model: GenerativeModel
     budget: str
     steps: int
     seconds: float  # of one core
@@ -87,35 +89,28 @@ class KeepAt(Callback):
             self.kept, self.at = copy.deepcopy(self.average.average).eval(), time.process_time()
 
 
-def samplers(name: str, model: nn.Module, train: Float[Tensor, "n c h w"]) -> Iterator[Sampler]:
+def samplers(
+    name: str, model: GenerativeModel, train: Float[Tensor, "n c h w"]
+) -> Iterator[Sampler]:
     """Every way in which the comparison draws pictures from a trained model."""
-    if not isinstance(model, Autoencoder):
-        yield Sampler(name, lambda n, seed: model.sample(n, seed=seed), 0.0)  # type: ignore[operator]
+    if isinstance(model, DrawsImages):
+        yield Sampler(name, lambda n, seed: model.sample(n, seed=seed), 0.0)
     if name not in ("VAE", "autoencoder"):
         return
+    assert isinstance(model, LatentVariableModel)
     start = time.process_time()
     with torch.no_grad(), seeded(SAMPLE_SEED):
-        codes = model.posterior(train).sample() if isinstance(model, VAE) else model.encode(train)  # type: ignore[operator]
+        codes = model.posterior(train).sample() if isinstance(model, VAE) else model.encode(train)
     mixture = fit_mixture(codes, NUM_COMPONENTS)
     seconds = time.process_time() - start
     yield Sampler(f"{name} + mixture", lambda n, seed: decode(model, mixture, n, seed), seconds)
 
 
 @torch.no_grad()
-def decode(model: nn.Module, density: Distribution, num_images: int, seed: int) -> Tensor:
+def decode(model: GenerativeModel, density: Distribution, num_images: int, seed: int) -> Tensor:
     """The pictures of codes drawn from ``density``."""
     with seeded(seed):
-        images: Tensor = model.decode(density.sample((num_images,)))  # type: ignore[operator]
-    return images
-
-
-def reconstruction_rmse(model: nn.Module, images: Float[Tensor, "n c h w"]) -> float:
-    """RMSE per pixel of encoded and decoded pictures; NaN where a model cannot encode."""
-    if not hasattr(model, "reconstruct"):
-        return float("nan")
-    with torch.no_grad():
-        rebuilt: Tensor = model.reconstruct(images)  # type: ignore[operator]
-    return float((rebuilt - images).square().mean().sqrt())
+        return model.decode(density.sample((num_images,)))
 
 
 def run(
@@ -135,11 +130,8 @@ def run(
     A model whose training breaks down has a row all the same: ``failed`` says why.
 
     Args:
-        seed: of initial weights, shuffling, noise and samples.
         models: names in ``CONTROLS`` or ``SPECS``: one name is one row's command.
-        data_name: ``"dogs"`` or ``"fashion"``.
         epochs: a part of the full number of epochs, at least one is trained.
-        num_images: samples that are measured.
         num_judged: how many of them get their nearest dog; a share s of dogs among them has a
             binomial standard error of √(s (1 − s) / num_judged).
         features: of pictures; those of the record ``feature_networks`` by default.
@@ -169,7 +161,9 @@ def run(
             continue
         try:
             for model, budget, steps, seconds in train(name, data, epochs, seed):
-                error = reconstruction_rmse(model, data.test.images)
+                error = float("nan")
+                if isinstance(model, LatentVariableModel):
+                    error = reconstruction_rmse(model, data.test.images)
                 for sampler in samplers(name, model, data.train.images):
                     images = sampler.draw(num_images, SAMPLE_SEED + seed).clamp(0, 1)
                     rows.append(
@@ -216,10 +210,8 @@ def train(name: str, data: PictureData, epochs: float, seed: int) -> list[Traine
         seed=seed,
         callbacks=[average, halfway] if watched else [average],
     )
-    trained = [
-        Trained(model, SECONDS, num_epochs * steps_per_epoch, time.process_time() - start),
-    ]
-    if halfway.kept is not None:
+    trained = [Trained(model, SECONDS, num_epochs * steps_per_epoch, time.process_time() - start)]
+    if isinstance(halfway.kept, GenerativeModel):
         kept = Trained(halfway.kept, STEPS, as_gan * steps_per_epoch, halfway.at - start)
         trained.insert(0, kept)
     return trained

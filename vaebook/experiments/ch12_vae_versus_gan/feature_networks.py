@@ -33,9 +33,6 @@ def run(
     """Train a network on the factors of dogs and one on the classes of clothes.
 
     Args:
-        seed: of initial weights and shuffling.
-        num_epochs: passes over the training pictures.
-        num_train: at most so many of them.
         weights: filled with the networks, ``"dogs"`` and ``"fashion"``.
 
     Returns:

@@ -7,11 +7,7 @@ import torch
 from torch import Tensor
 
 from vaebook.experiments.ch12_vae_versus_gan.pictures import feature_network
-from vaebook.experiments.record.load import (
-    load_pictures,
-    load_recorded,
-    load_recorded_weights,
-)
+from vaebook.experiments.record.load import load_pictures, load_recorded, load_recorded_weights
 from vaebook.metrics.samples.measure import Features
 
 COMPARISON_RECORDS = {
@@ -21,15 +17,7 @@ COMPARISON_RECORDS = {
 
 
 def load_comparison(data_name: str, folder: Path | None = None) -> pd.DataFrame:
-    """One row per sampler, budget and seed.
-
-    Args:
-        data_name: ``"dogs"`` or ``"fashion"``.
-        folder: where the records lie.
-
-    Raises:
-        FileNotFoundError: if one of the two was never recorded.
-    """
+    """One row per sampler, budget and seed, of dogs or of clothes: ``"dogs"`` or ``"fashion"``."""
     parts = [load_recorded(name, folder) for name in COMPARISON_RECORDS[data_name]]
     return pd.concat(parts, ignore_index=True)
 

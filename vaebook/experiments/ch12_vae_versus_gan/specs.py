@@ -3,12 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from torch import nn
-
 from vaebook._checks import ImageShape
 from vaebook.distributions import GaussianLikelihood, LearnedGaussianLikelihood
 from vaebook.experiments.settings import DOG_LATENT_DIM
-from vaebook.models import GAN, VAE, VAEGAN, Autoencoder, Conv
+from vaebook.models import GAN, VAE, VAEGAN, Autoencoder, Conv, GenerativeModel
 
 D = DOG_LATENT_DIM
 SIGMA = 0.2  # of a pixel, where it is not learned
@@ -33,27 +31,27 @@ def judge_of(data_name: str) -> Conv:
 class Spec(NamedTuple):
     """How a model is built and trained."""
 
-    build: Callable[[ImageShape, str], nn.Module]  # from the pictures' shape and the data's name
+    build: Callable[[ImageShape, str], GenerativeModel]  # from the pictures' shape, the data's name
     epochs: Mapping[str, int]  # by data set: all take the same seconds of one processor core
     average: str = ""  # the part whose weights are averaged while it trains; "" is all of it
     at_equal_steps: bool = False  # look also when it has taken as many steps as the GAN
     lr: float = 2e-3
 
 
-def _autoencoder(shape: ImageShape, data_name: str) -> nn.Module:
+def _autoencoder(shape: ImageShape, data_name: str) -> Autoencoder:
     likelihood = GaussianLikelihood(SIGMA)
     return Autoencoder(shape, D, network=network_of(data_name), likelihood=likelihood)
 
 
-def _vae(shape: ImageShape, data_name: str) -> nn.Module:
+def _vae(shape: ImageShape, data_name: str) -> VAE:
     return VAE(shape, D, network=network_of(data_name), likelihood=GaussianLikelihood(SIGMA))
 
 
-def _learned(shape: ImageShape, data_name: str) -> nn.Module:
+def _learned(shape: ImageShape, data_name: str) -> VAE:
     return VAE(shape, D, network=network_of(data_name), likelihood=LearnedGaussianLikelihood())
 
 
-def _vae_gan(shape: ImageShape, data_name: str) -> nn.Module:
+def _vae_gan(shape: ImageShape, data_name: str) -> VAEGAN:
     return VAEGAN(
         shape,
         D,
@@ -66,7 +64,7 @@ def _vae_gan(shape: ImageShape, data_name: str) -> nn.Module:
     )
 
 
-def _gan(shape: ImageShape, data_name: str) -> nn.Module:
+def _gan(shape: ImageShape, data_name: str) -> GAN:
     return GAN(
         shape,
         D,

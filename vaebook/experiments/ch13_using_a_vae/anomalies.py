@@ -29,12 +29,7 @@ def train_vae(images: Tensor, *, seed: int, num_epochs: int, name: str = "VAE") 
 
 
 class Baselines:
-    """Scores that need no network, fitted to the ``known`` training pictures.
-
-    Args:
-        known: training pictures.
-        num_components: of the principal component analysis.
-    """
+    """Scores that need no network, fitted to the ``known`` training pictures."""
 
     def __init__(
         self, known: Float[Tensor, "m 1 28 28"], num_components: int = NUM_COMPONENTS
@@ -89,9 +84,7 @@ def run(
     """Leave out one class of Fashion-MNIST at a time, and look for it among the test pictures.
 
     Args:
-        seed: of initial weights, shuffling and noise.
         held_out: classes, each left out of training and validation once.
-        num_epochs: passes over the training pictures of the nine other classes.
         num_samples: codes behind each score of a VAE.
 
     Returns:

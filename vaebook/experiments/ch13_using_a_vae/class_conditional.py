@@ -142,9 +142,6 @@ def run(
     """Train each variant on the 8×8 digits and ask what its label does.
 
     Args:
-        seed: of initial weights, shuffling, noise and samples.
-        variants: names in ``VARIANTS``.
-        num_epochs: passes over the training pictures.
         pictures: filled with ten pictures of a variant, one code decoded with every label.
 
     Returns:

@@ -47,8 +47,6 @@ def run(
     """Train without labels on all pictures, then classify with a few.
 
     Args:
-        seed: of weights, noise, and of which pictures have labels.
-        num_epochs: passes over the training pictures.
         sizes: labels of each class.
 
     Returns:

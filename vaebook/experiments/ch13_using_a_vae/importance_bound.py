@@ -116,9 +116,7 @@ def run(
     """Rows: one for each model, proposal and number of samples, and one for each model's NLL.
 
     Args:
-        seed: of weights, shuffling, codes and the linear model's rotation.
         models: names in ``LIKELIHOODS``; the linear model comes on top.
-        num_epochs: passes over the training dogs.
         num_images: held-out dogs, the same for all.
         num_samples: codes drawn for each of them and each proposal.
 
@@ -137,12 +135,7 @@ def run(
         truth = exact.log_likelihood(images) if name == "linear" else None
         for how, proposal in proposals(model, images).items():
             log_weights = importance_log_weights(
-                model,
-                images,
-                num_samples=num_samples,
-                proposal=proposal,
-                seed=seed,
-                batch_size=200,
+                model, images, num_samples=num_samples, proposal=proposal, seed=seed, batch_size=200
             )
             rows += [
                 {"model": name, "proposal": how, **row} for row in estimates(log_weights, truth)

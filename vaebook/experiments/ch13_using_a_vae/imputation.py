@@ -126,8 +126,6 @@ def run(
     """Remove entries completely at random, fill them in, and compare with what was there.
 
     Args:
-        seed: of what is removed, and of weights and noise.
-        tables: names in ``TABLES``.
         shares: of the entries that are removed.
         num_steps: optimiser steps of each VAE.
 

@@ -1,6 +1,7 @@
 """The hidden half of a dog: a conditional VAE against regression and neighbours (chapter 13)."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from vaebook.distributions import GaussianLikelihood
 from vaebook.experiments.settings import DOG_LATENT_DIM
 from vaebook.metrics.dogs import DOG_THRESHOLD, nearest_dog
 from vaebook.models import ConditionalVAE, Conv, ProbabilisticPCA
+from vaebook.models.conditional_vae import ConditionalPrior
 from vaebook.training import fit, seeded
 
 # The decoder starts from blank paper; see vaebook.models.Conv.
@@ -52,9 +54,7 @@ def conditions_of(
 
 
 def paste(
-    images: Float[Tensor, "n 1 s s"],
-    halves: Int[Tensor, " n"],
-    guesses: Float[Tensor, "s n 1 s s"],
+    images: Float[Tensor, "n 1 s s"], halves: Int[Tensor, " n"], guesses: Float[Tensor, "s n 1 s s"]
 ) -> Float[Tensor, "s n 1 s s"]:
     """The given half of each picture with each guess of the other."""
     return torch.where(visible_pixels(halves), images, guesses.clamp(0, 1))
@@ -85,7 +85,7 @@ class Regression(nn.Module):
         return -self.likelihood(self.decoder(conditions)).log_prob(images)
 
 
-def conditional_vae(data: ImageData, prior: str) -> ConditionalVAE:
+def conditional_vae(data: ImageData, prior: ConditionalPrior) -> ConditionalVAE:
     """The model of the experiment, not yet trained."""
     return ConditionalVAE(
         data.image_shape,
@@ -93,7 +93,7 @@ def conditional_vae(data: ImageData, prior: str) -> ConditionalVAE:
         condition_dim=CONDITION_DIM,
         network=NETWORK,
         likelihood=GaussianLikelihood(SIGMA),
-        prior=prior,  # type: ignore[arg-type]
+        prior=prior,
     )
 
 
@@ -102,6 +102,13 @@ def train(model: nn.Module, data: ImageData, *, seed: int, num_epochs: int) -> N
     images = data.train.images
     conditions = conditions_of(images, random_halves(len(images), seed))
     fit(model, (images, conditions), num_epochs=num_epochs, batch_size=BATCH_SIZE, lr=LR, seed=seed)
+
+
+def vae_guess(
+    model: ConditionalVAE, images: Tensor, halves: Tensor, num: int, seed: int
+) -> Float[Tensor, "s n 1 s s"]:
+    """Samples of a conditional VAE that is told the visible half."""
+    return model.sample(conditions_of(images, halves), num, seed=seed)
 
 
 def gaussian_guess(
@@ -153,7 +160,11 @@ def nearest_guess(
 
 
 def guessers(
-    data: ImageData, *, seed: int, num_epochs: int, priors: tuple[str, ...] = ("learned",)
+    data: ImageData,
+    *,
+    seed: int,
+    num_epochs: int,
+    priors: tuple[ConditionalPrior, ...] = ("learned",),
 ) -> dict[str, Guess]:
     """Every method, trained: images, hidden halves, a number and a seed give as many guesses.
 
@@ -164,11 +175,7 @@ def guessers(
         with seeded(seed):
             model = conditional_vae(data, prior)
         train(model, data, seed=seed, num_epochs=num_epochs)
-
-        def draw(images, halves, num, seed, model=model):  # type: ignore[no-untyped-def]
-            return model.sample(conditions_of(images, halves), num, seed=seed)
-
-        found[f"conditional VAE, {prior} prior"] = draw
+        found[f"conditional VAE, {prior} prior"] = partial(vae_guess, model)
     with seeded(seed):
         regression = Regression()
     train(regression, data, seed=seed, num_epochs=num_epochs)
@@ -176,22 +183,18 @@ def guessers(
     average = data.train.images.mean(0)
 
     @torch.no_grad()
-    def predict(images, halves, num, seed):  # type: ignore[no-untyped-def]
+    def predict(images: Tensor, halves: Tensor, num: int, seed: int) -> Tensor:
         return regression.predict(conditions_of(images, halves)).expand(num, *images.shape)
 
     found["regression network"] = predict
-    found["conditional Gaussian"] = lambda x, halves, num, seed: gaussian_guess(
-        pca, x, halves, num, seed
-    )
+    found["conditional Gaussian"] = partial(gaussian_guess, pca)
     found["nearest neighbours"] = lambda x, halves, num, seed: nearest_guess(data, x, halves, num)
     found["mean picture"] = lambda x, halves, num, seed: average.expand(num, *x.shape)
     return found
 
 
 def measure(
-    images: Float[Tensor, "n 1 s s"],
-    halves: Int[Tensor, " n"],
-    guesses: Float[Tensor, "s n 1 s s"],
+    images: Float[Tensor, "n 1 s s"], halves: Int[Tensor, " n"], guesses: Float[Tensor, "s n 1 s s"]
 ) -> dict[str, float]:
     """Errors over the hidden pixels, in units of brightness, and what the guesses differ by.
 
@@ -233,9 +236,6 @@ def run(
     """Hide a random half of held-out dogs and let each method guess it.
 
     Args:
-        seed: of initial weights, shuffling, noise, and of which halves are hidden.
-        num_epochs: passes over the training dogs.
-        num_images: held-out dogs.
         num_guesses: for each of them.
         num_judged: completed pictures, one guess each, that are compared with all possible dogs.
         pictures: filled with the truth, what was visible, and four guesses of each method.

@@ -1,4 +1,9 @@
-"""What a VAE is good for: each use beside the best plain method, by one rule (chapter 13)."""
+"""What a VAE is good for: each use beside the best plain method, by one rule (chapter 13).
+
+One VAE and one measure are named for each use before the five seeds are run. It is compared, seed
+by seed, with the plain method whose mean is best. The VAE is of use if it is better with 95 %
+confidence, the plain method is if that is, and otherwise the question is open.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,12 +13,6 @@ import pandas as pd
 
 from vaebook.experiments.record.load import load_recorded
 from vaebook.experiments.record.statistics import summarise
-
-RULE = (
-    "One VAE and one measure are named for each use before the five seeds are run. It is compared, "
-    "seed by seed, with the plain method whose mean is best. The VAE is of use if it is better "
-    "with 95 % confidence, the plain method is if that is, and otherwise the question is open."
-)
 
 
 class Use(NamedTuple):
@@ -33,69 +32,25 @@ class Use(NamedTuple):
     only: tuple[tuple[str, object], ...] = ()  # rows to keep; all others are averaged
 
 
+INPAINTERS = ("regression network", "conditional Gaussian", "nearest neighbours", "mean picture")
 USES = (
-    Use(
-        "log p(x) of 500 dogs",
-        "importance_bound",
-        "model",
-        "learned σ",
-        ("PCA 16", "PCA 64", "PCA 256"),
-        "log_p",
-        True,
-        (("proposal", "500 dogs"),),
-    ),
-    Use(
-        "finding a class held out",
-        "anomalies",
-        "score",
-        "VAE: NLL",
-        (
-            "PCA: reconstruction error",
-            "PCA: Mahalanobis distance",
-            "PCA: NLL",
-            "nearest neighbours",
-        ),
-        "auroc",
-        True,
-    ),
-    Use(
-        "inpainting: error of the mean",
-        "inpainting",
-        "method",
-        "conditional VAE, learned prior",
-        ("regression network", "conditional Gaussian", "nearest neighbours", "mean picture"),
-        "mean",
-        False,
-    ),
-    Use(
-        "inpainting: share of dogs",
-        "inpainting",
-        "method",
-        "conditional VAE, learned prior",
-        ("regression network", "conditional Gaussian", "nearest neighbours", "mean picture"),
-        "dogs",
-        True,
-    ),
-    Use(
-        "filling gaps of tables",
-        "imputation",
-        "method",
-        "VAE, 5 samples",
+    Use("log p(x) of 500 dogs", "importance_bound", "model",
+        "learned σ", ("PCA 16", "PCA 64", "PCA 256"),
+        "log_p", True, (("proposal", "500 dogs"),)),
+    Use("finding a class held out", "anomalies", "score",
+        "VAE: NLL", ("PCA: reconstruction error", "PCA: Mahalanobis distance", "PCA: NLL",
+                     "nearest neighbours"),
+        "auroc", True),
+    Use("inpainting: error of the mean", "inpainting", "method",
+        "conditional VAE, learned prior", INPAINTERS, "mean", False),
+    Use("inpainting: share of dogs", "inpainting", "method",
+        "conditional VAE, learned prior", INPAINTERS, "dogs", True),
+    Use("filling gaps of tables", "imputation", "method", "VAE, 5 samples",
         ("mean", "10 nearest rows", "chained regressions", "Gaussian", "probabilistic PCA"),
-        "rmse",
-        False,
-    ),
-    Use(
-        "features for 100 labels",
-        "features",
-        "features",
-        "VAE, mean",
-        ("PCA 16", "PCA 64", "pixels"),
-        "accuracy",
-        True,
-        (("labels", 100),),
-    ),
-)
+        "rmse", False),
+    Use("features for 100 labels", "features", "features",
+        "VAE, mean", ("PCA 16", "PCA 64", "pixels"), "accuracy", True, (("labels", 100),)),
+)  # fmt: skip
 
 
 class Comparison(NamedTuple):

@@ -71,7 +71,6 @@ def run(
     """Train on all clothes, then on digits alone, and score what does not belong.
 
     Args:
-        seed: of initial weights, shuffling and noise.
         num_epochs: passes over the clothes; over the digits, which are a tenth as many, five times
             as many passes.
         num_images: test pictures of each kind, at most.

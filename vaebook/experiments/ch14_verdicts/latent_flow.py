@@ -5,18 +5,15 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Distribution
 
 from vaebook.data import ImageData, load_dogs
-from vaebook.experiments.ch09_why_normal.priors import (
-    codes_of,
-    reconstruction_rmse,
-    with_prior,
-)
+from vaebook.experiments.ch09_why_normal.priors import codes_of, with_prior
 from vaebook.experiments.ch14_verdicts.specs import ENCODERS, NOISE, PRIORS, train
+from vaebook.experiments.measures import reconstruction_rmse
 from vaebook.metrics import Reference, importance_weighted_nll, measure_samples
-from vaebook.models import VAE
+from vaebook.models import VAE, LatentVariableModel
 from vaebook.training import seeded
 
 NUM_KEPT = 8  # pictures of each kind that the record keeps
@@ -28,17 +25,16 @@ MEASURED_NOISE = "β = 1"  # the encoder whose flow is also started from other n
 
 @torch.no_grad()
 def draw(
-    model: nn.Module, prior: Distribution, num_images: int, *, seed: int
+    model: LatentVariableModel, prior: Distribution, num_images: int, *, seed: int
 ) -> Float[Tensor, "n c h w"]:
     """New images: codes from ``prior``, decoded."""
     with seeded(SAMPLE_SEED + seed):
         codes = prior.sample((num_images,))
-        images: Tensor = model.decode(codes)  # type: ignore[operator]
-    return images.clamp(0, 1)
+    return model.decode(codes).clamp(0, 1)
 
 
 def measure(
-    model: nn.Module, prior: Distribution, data: ImageData, *, seed: int, num_images: int
+    model: LatentVariableModel, prior: Distribution, data: ImageData, *, seed: int, num_images: int
 ) -> tuple[dict[str, float], Float[Tensor, "n c h w"]]:
     """How good the pictures of a prior are, and how probable it finds codes and pictures.
 
@@ -77,10 +73,6 @@ def run(
     """Train each encoder, fit each distribution to its codes, and judge the samples.
 
     Args:
-        seed: of initial weights, shuffling, noise and samples.
-        encoders: names in ``ENCODERS``.
-        num_epochs: passes over the training images.
-        num_images: pictures judged for each distribution.
         pictures: filled with the first images of each, and of real and reconstructed dogs.
 
     Returns:
@@ -117,7 +109,7 @@ def run(
 
 
 @torch.no_grad()
-def rate_of(model: nn.Module, images: Float[Tensor, "n c h w"]) -> float:
+def rate_of(model: LatentVariableModel, images: Float[Tensor, "n c h w"]) -> float:
     """KL(q(z | x) ‖ N(0, I)) in nats, whatever its weight in training; NaN without a posterior."""
     if not isinstance(model, VAE):
         return float("nan")

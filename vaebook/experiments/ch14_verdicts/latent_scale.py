@@ -6,9 +6,10 @@ import torch
 
 from vaebook.data import ImageData, load_dogs
 from vaebook.distributions import ContinuousFlow, fit_flow_matching
-from vaebook.experiments.ch09_why_normal.priors import codes_of, reconstruction_rmse
+from vaebook.experiments.ch09_why_normal.priors import codes_of
 from vaebook.experiments.ch14_verdicts.latent_flow import draw, rate_of
 from vaebook.experiments.ch14_verdicts.specs import train
+from vaebook.experiments.measures import reconstruction_rmse
 from vaebook.metrics import Reference, measure_samples, posterior_parameters
 from vaebook.models import VAE
 
@@ -31,12 +32,8 @@ def run(
     """Measure the codes' scale by the KL term's weight, and what a flow makes of other scales.
 
     Args:
-        seed: of initial weights, shuffling, noise and samples.
         betas: weights of the KL term; the flows are trained on the codes of the first.
         scales: standard deviations that the codes are brought to before the flow sees them.
-        num_epochs: of the VAEs.
-        flow_epochs: of the flows.
-        num_images: pictures judged for each flow.
 
     Returns:
         Rows of two kinds, told apart by ``part``. ``"encoder"``: ``beta`` and :func:`about`.

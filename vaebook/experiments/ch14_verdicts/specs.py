@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Distribution
 
 from vaebook.data import ImageData
@@ -20,6 +19,7 @@ from vaebook.distributions import (
 )
 from vaebook.experiments.ch09_why_normal.specs import MODELS, vae
 from vaebook.experiments.settings import DOG_DEEP_TRAINING, DOG_LATENT_DIM
+from vaebook.models import LatentVariableModel
 from vaebook.training import fit, seeded
 
 TINY_BETA = 1e-6  # the weight of the KL term in the autoencoders of latent diffusion
@@ -45,10 +45,11 @@ PRIORS: dict[str, Fit] = {
 }
 
 
-def train(beta: float | None, data: ImageData, *, seed: int, num_epochs: int) -> nn.Module:
+def train(
+    beta: float | None, data: ImageData, *, seed: int, num_epochs: int
+) -> LatentVariableModel:
     """A VAE of the trial of chapter 09 with another weight of the KL term, or the autoencoder."""
     with seeded(seed):
         model = MODELS["autoencoder"](data) if beta is None else vae(data, beta=beta)
-    settings: dict[str, Any] = DOG_DEEP_TRAINING | {"num_epochs": num_epochs}
-    fit(model, data.train.images, seed=seed, **settings)
+    fit(model, data.train.images, seed=seed, **DOG_DEEP_TRAINING | {"num_epochs": num_epochs})
     return model

@@ -75,8 +75,7 @@ def load_provenance(name: str, folder: Path | None = None) -> dict[str, Any]:
         ValueError: if it was written for another table than the one that is there.
     """
     _file(name, ".csv", folder)
-    provenance: dict[str, Any] = json.loads(_file(name, ".json", folder).read_bytes())
-    return provenance
+    return json.loads(_file(name, ".json", folder).read_bytes())
 
 
 def load_pictures(name: str, folder: Path | None = None) -> dict[str, Tensor]:

@@ -4,11 +4,6 @@ from vaebook.metrics.dogs.coverage import coverage, factor_overlap, overlap_ceil
 from vaebook.metrics.dogs.nearest_dog import DOG_THRESHOLD, NearestDog, nearest_dog, validity
 
 __all__ = [
-    "DOG_THRESHOLD",
-    "NearestDog",
-    "coverage",
-    "factor_overlap",
-    "nearest_dog",
-    "overlap_ceiling",
+    "DOG_THRESHOLD", "NearestDog", "coverage", "factor_overlap", "nearest_dog", "overlap_ceiling",
     "validity",
-]
+]  # fmt: skip

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from vaebook.data._dog_derivative import draw_with_jacobian
+from vaebook.data.dog_derivative import draw_with_jacobian
 from vaebook.data.dogs import factor_range
 
 _CHUNK = 128  # images differentiated at a time: more would only take memory

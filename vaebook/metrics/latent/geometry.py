@@ -56,8 +56,7 @@ def mahalanobis(codes: Float[Tensor, "n d"], gaussian: MultivariateNormal) -> Fl
     whitened = torch.linalg.solve_triangular(
         gaussian.scale_tril, (codes - gaussian.loc).T, upper=False
     )
-    distance: Tensor = whitened.square().sum(0).sqrt()
-    return distance
+    return whitened.square().sum(0).sqrt()
 
 
 def principal_dimensions(codes: Float[Tensor, "n d"], share: float = 0.99) -> int:

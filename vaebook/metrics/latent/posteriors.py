@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vaebook._checks import check_real
 from vaebook.distributions import DiagonalGaussian
-from vaebook.metrics._batches import evaluate_in_batches, images_of
+from vaebook.metrics.batches import evaluate_in_batches, images_of
 from vaebook.models import VAE
 
 

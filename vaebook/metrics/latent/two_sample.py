@@ -118,11 +118,7 @@ def classifier_result(x: np.ndarray, y: np.ndarray) -> ClassifierTest:
 
 
 def mmd_test(
-    x: Float[Tensor, "n d"],
-    y: Float[Tensor, "m d"],
-    *,
-    num_permutations: int = 199,
-    seed: int = 0,
+    x: Float[Tensor, "n d"], y: Float[Tensor, "m d"], *, num_permutations: int = 199, seed: int = 0
 ) -> MmdTest:
     r"""Compare the unbiased MMD² with that of the same samples under shuffled labels.
 

@@ -8,12 +8,7 @@ from torch import Tensor
 
 from vaebook._checks import check_count
 from vaebook._random import seeded
-from vaebook.metrics._batches import (
-    evaluate_in_batches,
-    images_of,
-    log_likelihood,
-    log_prior,
-)
+from vaebook.metrics.batches import evaluate_in_batches, images_of, log_likelihood, log_prior
 from vaebook.models import VAE, Elbo
 from vaebook.models.latent_variable import evaluating
 

@@ -9,14 +9,8 @@ from torch.distributions import Distribution
 
 from vaebook._checks import check_count, check_real
 from vaebook._random import seeded
-from vaebook.metrics._batches import (
-    images_of,
-    log_likelihood,
-    log_prior,
-    posterior_of,
-    to_model,
-)
 from vaebook.metrics._inputs import as_floats
+from vaebook.metrics.batches import images_of, log_likelihood, log_prior, posterior_of, to_model
 from vaebook.models import VAE
 from vaebook.models.latent_variable import evaluating
 

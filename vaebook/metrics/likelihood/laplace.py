@@ -10,18 +10,14 @@ from torch.distributions import MultivariateNormal
 
 from vaebook._checks import check_count, check_real
 from vaebook.distributions.likelihoods import GaussianImage
-from vaebook.metrics._batches import images_of, to_model
 from vaebook.metrics._inputs import in_blocks
+from vaebook.metrics.batches import images_of, to_model
 from vaebook.models import VAE
 from vaebook.models.latent_variable import evaluating
 
 
 def laplace_proposal(
-    model: VAE,
-    images: Float[Tensor, "n c h w"],
-    *,
-    num_steps: int = 20,
-    widen: float = 1.0,
+    model: VAE, images: Float[Tensor, "n c h w"], *, num_steps: int = 20, widen: float = 1.0
 ) -> MultivariateNormal:
     r"""The Gaussian at the posterior's mode with the curvature that the decoder has there.
 

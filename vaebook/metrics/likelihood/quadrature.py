@@ -11,14 +11,8 @@ from torch.distributions import Distribution, MultivariateNormal
 
 from vaebook._checks import check_count, check_real
 from vaebook.distributions import DiagonalGaussian, kl
-from vaebook.metrics._batches import (
-    images_of,
-    log_likelihood,
-    log_prior,
-    posterior_of,
-    to_model,
-)
 from vaebook.metrics._inputs import as_floats, in_blocks
+from vaebook.metrics.batches import images_of, log_likelihood, log_prior, posterior_of, to_model
 from vaebook.models import VAE, Elbo
 from vaebook.models.latent_variable import evaluating
 

@@ -131,5 +131,4 @@ def _covariance(name: str, value: object, size: int | None = None) -> Float[Tens
 def _root(covariance: Float[Tensor, "d d"]) -> Float[Tensor, "d d"]:
     """The symmetric square root; rounding's negative eigenvalues count as zero."""
     scales, axes = torch.linalg.eigh(covariance)
-    root: Tensor = (axes * scales.clamp(min=0).sqrt()) @ axes.T
-    return root
+    return (axes * scales.clamp(min=0).sqrt()) @ axes.T

@@ -10,8 +10,8 @@ from torch.distributions import Distribution
 
 from vaebook._checks import check_count, check_real
 from vaebook._random import seeded
-from vaebook.metrics._batches import to_model
 from vaebook.metrics._inputs import as_images
+from vaebook.metrics.batches import to_model
 from vaebook.models.latent_variable import evaluating
 
 _PIXELS_AT_ONCE = 2**21  # of the pictures that are compared with each other, or improved together

@@ -179,7 +179,7 @@ def test_its_parts_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = prior_monte_carlo_log_likelihood(model, images, num_samples=50)
     batches = prior_monte_carlo_log_likelihood(model, images, num_samples=50, batch_size=7)
     close(whole, batches)
-    monkeypatch.setattr("vaebook.metrics._batches._PIXELS_AT_ONCE", 100)
+    monkeypatch.setattr("vaebook.metrics.batches._PIXELS_AT_ONCE", 100)
     close(whole, prior_monte_carlo_log_likelihood(model, images, num_samples=50))
 
 

@@ -35,11 +35,7 @@ def check_model(model: object) -> None:
 
 
 def images_of(model: VAE, images: object) -> Float[Tensor, "n c h w"]:
-    """Images that fit the model, still where they were.
-
-    Raises:
-        ValueError: if the model is no VAE, or these are no images in [0, 1] of its shape.
-    """
+    """Images that fit the model, where they were; a ``ValueError`` if they do not."""
     check_model(model)
     return as_images("images", images, model.image_shape)
 
