@@ -234,6 +234,20 @@ def test_what_does_not_fit_together_is_refused(
     refused(name, *names, given=given, **changed)
 
 
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("grid_posterior", "num_points"),
+        ("quadrature_elbo", "num_nodes"),
+        ("frechet_bias", "num_real"),
+        ("frechet_bias", "num_generated"),
+        ("split_rate", "num_samples"),
+    ],
+)
+def test_where_one_is_too_few_it_is_refused(name: str, key: str) -> None:
+    refused(name, key, given="is 1", **{key: 1})
+
+
 def test_channels_first_and_last_are_no_neighbours() -> None:
     with pytest.raises(ValueError, match=r"\(9, 3, 8, 8\) and \(9, 8, 8, 3\)"):
         precision_recall(torch.rand(9, 3, 8, 8), torch.rand(9, 8, 8, 3))
