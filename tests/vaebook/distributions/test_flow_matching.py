@@ -201,6 +201,7 @@ def test_by_default_the_flow_sees_codes_of_unit_deviation(fitted) -> None:  # ty
     codes = two_clumps(6000)
     deviation = (codes - codes.mean(0)).square().mean().sqrt()
     torch.testing.assert_close(fitted.transforms[0].scale, deviation.expand(2))
+    assert not fitted.log_prob(codes[:5]).requires_grad, "it was fitted, and stays so"
 
 
 def test_its_density_integrates_to_one_and_beats_a_gaussian(fitted) -> None:  # type: ignore[no-untyped-def]

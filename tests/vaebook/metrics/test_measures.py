@@ -282,6 +282,10 @@ def test_numbers_of_any_holder_are_taken(name: str, key: str) -> None:
             close(found.detach().double(), number.detach().double(), rtol=1e-3, atol=1e-4)
 
 
+def test_a_list_of_tensors_that_carry_gradients_is_refused_in_our_words() -> None:
+    refused("auroc", "normal", given="list", normal=[torch.ones(2, requires_grad=True)])
+
+
 def test_whole_numbers_and_short_floats_are_taken() -> None:
     items = torch.arange(40).reshape(20, 2) ** 2 % 23
     expected = precision_recall(items.double(), items.double() + 3)
