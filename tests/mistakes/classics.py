@@ -196,6 +196,17 @@ SAMPLING = (
         ),
     ),
     Mistake(
+        "score-function-without-stop-gradient",
+        "Weigh the score by log p(x | z) with its gradient: the decoder learns from it too.",
+        "vaebook/experiments/ch05_reparameterisation/gradient_training.py",
+        "value = log_likelihood.detach()",
+        "value = log_likelihood",
+        (
+            "tests/vaebook/experiments/test_gradient_chapter.py::"
+            "test_the_score_function_model_trains_its_decoder_like_any_other",
+        ),
+    ),
+    Mistake(
         "codes-averaged-before-decoding",
         "Average the sampled codes, then decode once: more samples bring z back to μ.",
         VAE,
@@ -419,6 +430,27 @@ DATA = (
         "Split(images[part].contiguous(), labels[part]) for part in order.split",
         "Split(images[part].contiguous(), labels[: len(part)]) for part in order.split",
         ("tests/vaebook/data/test_data.py::test_digits_are_scikit_learns_with_their_labels",),
+    ),
+    Mistake(
+        "dogs-that-look-the-other-way",
+        "Turn the dogs against their facing: left for right, in every picture alike.",
+        "vaebook/data/_dog_skeleton.py",
+        "along, across = torch.sin(turn), torch.cos(turn)",
+        "along, across = torch.sin(-turn), torch.cos(turn)",
+        (
+            "tests/vaebook/data/test_dogs.py::"
+            "test_a_dog_looks_where_its_facing_says_and_stands_on_its_feet",
+        ),
+    ),
+    Mistake(
+        "pictures-flipped-and-not-their-factors",
+        "Mirror the pictures, as one does to have more of them, and keep the factors.",
+        "vaebook/data/dogs.py",
+        "drawn.append((render(factors, size=size), factors))",
+        "drawn.append((render(factors, size=size).flip(3), factors))",
+        (
+            "tests/vaebook/data/test_dogs.py::test_every_picture_is_drawn_from_the_factors_beside_it",
+        ),
     ),
     Mistake(
         "bytes-not-divided",

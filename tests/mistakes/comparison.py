@@ -138,4 +138,18 @@ FAIRNESS = (
     ),
 )
 
-COMPARISON = (*FRECHETS, *NEIGHBOURS, *FAIRNESS)
+PAIRS = (
+    Mistake(
+        "pairs-by-position",
+        "Take differences row by row, although a seed is missing or stands elsewhere.",
+        "vaebook/experiments/record/statistics.py",
+        'base.reindex(frame["seed"]).to_numpy()',
+        "base.to_numpy()[frame.groupby(by).cumcount() % len(base)]",
+        (
+            "tests/vaebook/experiments/test_prior_verdicts.py::"
+            "test_pairs_are_found_by_seed_wherever_their_rows_stand",
+        ),
+    ),
+)
+
+COMPARISON = (*FRECHETS, *NEIGHBOURS, *FAIRNESS, *PAIRS)

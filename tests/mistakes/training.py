@@ -21,6 +21,19 @@ STEPS = (
         ),
     ),
     Mistake(
+        "order-from-the-models-noise",
+        "Shuffle with the numbers that the model draws from: another model, another order.",
+        STATE,
+        "self._pass = self.batches.one_pass(self.order)\n",
+        "self._pass = self.batches.one_pass(self.noise)\n",
+        (
+            "tests/vaebook/training/test_loop.py::"
+            "test_the_order_does_not_depend_on_how_much_noise_the_model_draws",
+            "tests/vaebook/training/test_loop.py::"
+            "test_noise_of_the_model_does_not_depend_on_the_number_of_examples",
+        ),
+    ),
+    Mistake(
         "last-batch-dropped",
         "Skip the smaller last batch without a word.",
         BATCHES,

@@ -141,11 +141,27 @@ USES: tuple[Mistake, ...] = (
         ("tests/vaebook/models/test_incomplete.py::test_what_hides_in_a_gap_changes_nothing",),
     ),
     Mistake(
+        "incomplete-mean-of-logs",
+        "Average the log-weights of K codes: the ELBO, which no further sample tightens.",
+        INCOMPLETE,
+        "return math.log(self.num_importance) - torch.logsumexp(log_weights, 0)",
+        "return -log_weights.mean(0)",
+        ("tests/vaebook/models/test_incomplete.py::test_the_bound_in_scipy",),
+    ),
+    Mistake(
+        "incomplete-sigma-without-its-floor",
+        "Weigh with a σ below the floor at which the density is said to be.",
+        INCOMPLETE,
+        "        log_sigma = self._log_sigma()\n",
+        "        log_sigma = self.log_sigma\n",
+        ("tests/vaebook/models/test_incomplete.py::test_the_bound_in_scipy",),
+    ),
+    Mistake(
         "imputation-with-equal-weights",
         "Average over q(z | observed) without the importance weights.",
         INCOMPLETE,
         "weights = torch.softmax(self.log_weights(values, observed, codes), 0)  # [k, n]",
-        "weights = torch.full_like(self.log_weights(values, observed, codes), 1 / num_samples)",
+        "weights = torch.full_like(self.log_weights(values, observed, codes), 1 / len(codes))",
         (
             "tests/vaebook/models/test_incomplete.py::test_imputation_is_the_exact_conditional_of_a_linear_decoder",
         ),

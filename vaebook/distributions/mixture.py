@@ -92,7 +92,6 @@ class Mixture(Distribution):
         """p(component | z): how probably each component made the code."""
         return torch.softmax(self._log_joint(value), -1)
 
-    @torch.no_grad()
     def sample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
         """Draw vectors ``[*sample_shape, d]``; no gradient passes through the choice."""
         shape = torch.Size(sample_shape)

@@ -67,7 +67,6 @@ class HypersphericalUniform(Distribution):
         """1/d for each number."""
         return torch.full_like(self._origin, 1 / self.event_shape[0])
 
-    @torch.no_grad()
     def sample(self, sample_shape: Any = torch.Size()) -> Tensor:  # noqa: B008
         """Draw unit vectors ``[*sample_shape, d]``: normal ones, divided by their length."""
         shape, like = self._extended_shape(torch.Size(sample_shape)), self._origin

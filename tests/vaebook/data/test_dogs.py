@@ -158,6 +158,19 @@ def test_mirrored_factors_give_the_mirror_image() -> None:
     assert difference.max() < 1e-3  # two dogs differ by 0.1; parts too faint to see are left out
 
 
+def test_a_dog_looks_where_its_facing_says_and_stands_on_its_feet() -> None:
+    """Nose and eyes are the only ink on a pale dog: right of the middle, and in the upper half."""
+    factors = sample_factors(20, seed=7)
+    factors[:, [INDEX["x"], INDEX["y"]]] = 0.0
+    factors[:, INDEX["facing"]] = 0.9
+    factors[:, [INDEX["coat"], INDEX["patch"]]] = 0.75
+    ink = (render(factors, size=64) < 0.2)[:, 0].float()
+    columns, rows = ink.sum(1), ink.sum(2)
+    place = torch.arange(64) + 0.5 - 32
+    assert ((columns @ place) / columns.sum(1) > 8).all(), "pixels right of the middle"
+    assert ((rows @ place) / rows.sum(1) < 0).all(), "above the middle"
+
+
 def test_every_factor_changes_the_picture() -> None:
     low, high = factor_range()
     middle = ((low + high) / 2).repeat(len(FACTORS), 1)
@@ -184,6 +197,12 @@ def test_splits_are_disjoint_repeatable_and_independent_of_their_sizes() -> None
     everything = torch.cat([split.factors for _, split in large.splits()])
     assert len(torch.unique(everything, dim=0)) == 50
     assert not torch.equal(load_dogs(20, 10, 10, seed=1).train.images, small.train.images)
+
+
+def test_every_picture_is_drawn_from_the_factors_beside_it() -> None:
+    for _, split in load_dogs(20, 10, 10).splits():
+        assert split.factors is not None
+        assert torch.equal(split.images, render(split.factors))
 
 
 def test_what_cannot_be_drawn_is_refused() -> None:

@@ -225,3 +225,22 @@ def test_what_means_nothing_is_refused(name: str, key: str) -> None:
         message = refusal(name, key, bad)
         assert message is not None, f"{kind} was taken"
         assert "expected" in message, kind
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("quadrature_kl", "num_points"),
+        ("jensen_shannon", "num_points"),
+        ("monte_carlo_kl", "num_samples"),
+        ("SplineFlow", "num_bins"),
+        ("HypersphericalUniform", "dim"),
+        ("fit_codes", "codebook_size"),
+        ("DiscretizedLogisticLikelihood", "levels"),
+        ("grey_level_log_prob", "levels"),
+    ],
+)
+def test_where_one_is_too_few_it_is_refused(name: str, key: str) -> None:
+    message = refusal(name, key, 1)
+    assert message is not None
+    assert message.startswith(f"{key} is 1")

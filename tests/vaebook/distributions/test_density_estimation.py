@@ -149,6 +149,7 @@ def test_draws_of_a_fitted_flow_follow_it(bent, bent_flow):
     assert draws.shape == (1500, 2)
     assert draws.dtype == bent.dtype
     assert not draws.requires_grad
+    assert not bent_flow.log_prob(draws[:5]).requires_grad, "it was fitted, and stays so"
     first = (draws[:, 0] - 100) / 20
     assert torch.corrcoef(torch.stack([first**2, draws[:, 1]]))[0, 1] > 0.8
     # E −log p over its own draws is its entropy, near that of the held-out codes

@@ -164,7 +164,10 @@ def test_shapes_and_errors() -> None:
     ):
         with pytest.raises(ValueError, match=told):
             fit_flow_matching(wrong)
-    settings = ({"scale": 0.0}, {"lr": -1.0}, {"num_epochs": 0}, {"base": standard_normal(3)})
+    settings = (
+        *({"scale": 0.0}, {"lr": -1.0}, {"num_epochs": 0}, {"batch_size": 0}),
+        {"base": standard_normal(3)},
+    )
     for setting in settings:
         with pytest.raises(ValueError, match=next(iter(setting))):
             fit_flow_matching(codes, **setting)  # type: ignore[arg-type]
@@ -192,6 +195,13 @@ def test_a_fit_finds_both_clumps(fitted) -> None:  # type: ignore[no-untyped-def
     assert abs(float(left.float().mean()) - 1 / 3) < 0.05
     assert abs(float(samples[left, 0].mean()) - 7) < 0.2
     assert abs(float(samples[:, 1].std()) - 2) < 0.15
+
+
+def test_by_default_the_flow_sees_codes_of_unit_deviation(fitted) -> None:  # type: ignore[no-untyped-def]
+    codes = two_clumps(6000)
+    deviation = (codes - codes.mean(0)).square().mean().sqrt()
+    torch.testing.assert_close(fitted.transforms[0].scale, deviation.expand(2))
+    assert not fitted.log_prob(codes[:5]).requires_grad, "it was fitted, and stays so"
 
 
 def test_its_density_integrates_to_one_and_beats_a_gaussian(fitted) -> None:  # type: ignore[no-untyped-def]

@@ -218,6 +218,13 @@ def test_large_concentrations_in_single_precision() -> None:
     assert ((found.estimate - kl(q, HypersphericalUniform(16))).abs() < tolerance).all()
 
 
+def test_the_uniform_sphere_says_that_its_samples_carry_no_gradient() -> None:
+    """And is at no distance from itself, sampled as torch's protocol has it."""
+    found = monte_carlo_kl(HypersphericalUniform(5), HypersphericalUniform(5), 10)
+    assert found.estimate == 0
+    assert found.standard_error == 0
+
+
 @pytest.mark.parametrize("d", [2, 3, 16])
 @pytest.mark.parametrize("kappa", [1e3, 1e6])
 def test_draws_in_single_precision_follow_a_narrow_density(d: int, kappa: float) -> None:

@@ -57,6 +57,21 @@ def test_the_score_function_model_has_the_same_loss_and_the_same_mean_gradient(
     assert gradients["pathwise"][0].abs().max() > 0.1, "the test would pass for zero gradients"
 
 
+@pytest.mark.parametrize("num_samples", [1, 4])
+def test_the_score_function_model_trains_its_decoder_like_any_other(num_samples: int) -> None:
+    """Of the same codes the gradient is that of −log p(x | z), exactly: no score reaches it."""
+    with seeded(1):
+        model = ScoreFunctionVAE(SHAPE, 2, num_samples)
+    pictures, decoder = images(5), tuple(model.decoder.parameters())
+    with seeded(2):
+        found = torch.autograd.grad(model.loss(pictures).mean(), decoder)
+    with seeded(2), torch.no_grad():
+        codes = model.posterior(pictures).sample((num_samples,))
+    expected = torch.autograd.grad(-model.likelihood_of(codes).log_prob(pictures).mean(), decoder)
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
 def test_heads_give_the_deviation_that_their_names_say() -> None:
     s = torch.linspace(-3, 3, 13)
     expected = {

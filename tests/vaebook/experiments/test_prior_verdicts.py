@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from vaebook.experiments import EXPERIMENTS
 from vaebook.experiments.claims.c2_no_need_for_normal import OTHERS, no_need_for_normal
@@ -113,3 +114,19 @@ def test_paired_differences_forget_what_seeds_share() -> None:
     assert found.loc["b", "sd"] == pytest.approx(0.1)
     with pytest.raises(ValueError, match="no row has model = 'c'"):
         paired_differences(frame, "model", "c", ["nll"])
+
+
+def test_pairs_are_found_by_seed_wherever_their_rows_stand() -> None:
+    values = {"a": {0: 10.0, 1: 20.0, 3: 40.0}, "b": {3: 43.0, 2: 35.0, 1: 21.0, 0: 12.0}}
+    frame = pd.DataFrame(
+        [
+            {"seed": seed, "model": model, "nll": value}
+            for model, by_seed in values.items()
+            for seed, value in by_seed.items()
+        ]
+    )
+    found = paired_differences(frame, "model", "a", ["nll"]).set_index("model").loc["b"]
+    assert found["seeds"] == 3, "the second seed has no partner"
+    assert found["mean"] == pytest.approx(2.0)
+    interval = stats.ttest_rel([12.0, 21.0, 43.0], [10.0, 20.0, 40.0]).confidence_interval()
+    assert (found["low"], found["high"]) == pytest.approx(tuple(interval))

@@ -71,13 +71,13 @@ def test_auroc_agrees_with_mann_and_whitney() -> None:
 def test_the_interval_covers_as_often_as_it_says() -> None:
     expected = stats.norm.cdf(1 / math.sqrt(2))
     inside = 0
-    for trial in range(100):
+    for trial in range(500):
         normal, strange = gaussian(80, 0.0, 2 * trial), gaussian(80, 1.0, 2 * trial + 1)
         found = auroc(normal, strange, num_resamples=200)
         inside += found.low <= expected <= found.high
-    # 95 % of 100, with three binomial standard deviations of 2.2; the percentile interval of 80
-    # pictures is known to be a little short
-    assert 87 <= inside <= 100
+    # of 80 pictures and 200 resamples the percentile interval is a little short: some 93 %, with a
+    # binomial deviation of 6 in 500; one of 90 % would hold the truth some 430 times
+    assert 450 <= inside <= 490
 
 
 @pytest.mark.parametrize("ties", [False, True])

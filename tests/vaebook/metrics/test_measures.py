@@ -235,6 +235,20 @@ def test_what_does_not_fit_together_is_refused(
     refused(name, *names, given=given, **changed)
 
 
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("grid_posterior", "num_points"),
+        ("quadrature_elbo", "num_nodes"),
+        ("frechet_bias", "num_real"),
+        ("frechet_bias", "num_generated"),
+        ("split_rate", "num_samples"),
+    ],
+)
+def test_where_one_is_too_few_it_is_refused(name: str, key: str) -> None:
+    refused(name, key, given="is 1", **{key: 1})
+
+
 def test_channels_first_and_last_are_no_neighbours() -> None:
     with pytest.raises(ValueError, match=r"\(9, 3, 8, 8\) and \(9, 8, 8, 3\)"):
         precision_recall(torch.rand(9, 3, 8, 8), torch.rand(9, 8, 8, 3))
@@ -267,6 +281,10 @@ def test_numbers_of_any_holder_are_taken(name: str, key: str) -> None:
     for other in others if name not in ("nearest_dog", "validity") else others[:3]:
         for found, number in zip(numbers(call(name, **{key: other})), expected, strict=True):
             close(found.detach().double(), number.detach().double(), rtol=1e-3, atol=1e-4)
+
+
+def test_a_list_of_tensors_that_carry_gradients_is_refused_in_our_words() -> None:
+    refused("auroc", "normal", given="list", normal=[torch.ones(2, requires_grad=True)])
 
 
 def test_whole_numbers_and_short_floats_are_taken() -> None:

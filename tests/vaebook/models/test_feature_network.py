@@ -17,6 +17,7 @@ def test_factors_are_scaled_to_their_ranges() -> None:
     # and a miss of half the range of one of two factors costs 1² / 2
     off = read + torch.tensor([0.0, 80.0])
     torch.testing.assert_close(network.loss(images, off), torch.full((5,), 0.5))
+    assert not {"low", "high"} & set(network.state_dict()), "the ranges are part of the plan"
 
 
 def test_cross_entropy_is_minus_the_log_probability() -> None:

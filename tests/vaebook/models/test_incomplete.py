@@ -5,8 +5,11 @@ import subprocess
 import sys
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
+from scipy import stats
+from scipy.special import logsumexp
 from sklearn.datasets import load_wine
 from torch.distributions import MultivariateNormal, Normal
 
@@ -139,6 +142,27 @@ def test_more_samples_tighten_the_bound() -> None:
             repeated = torch.stack([model.loss(table) for _ in range(40)])
         losses.append(float(repeated.detach().mean()))
     assert losses[0] > losses[1] > losses[2]
+
+
+@pytest.mark.parametrize("num_importance", [1, 5])
+@pytest.mark.parametrize("log_sigma", [0.2, -9.0])  # the second is below the floor of 0.03
+def test_the_bound_in_scipy(num_importance: int, log_sigma: float) -> None:
+    """log K − logsumexp of the weights, over what was observed."""
+    model = small(num_importance=num_importance)
+    model.log_sigma.data.fill_(log_sigma)
+    table = torch.tensor([[0.3, NAN, -0.7], [0.1, 0.4, NAN]]).double()
+    with seeded(3):
+        found = model.loss(table).detach()
+    with seeded(3), torch.no_grad():
+        q = model.posterior(table)
+        codes = q.mu + q.std * torch.randn(num_importance, 2, 1, dtype=torch.double)
+        means = model.decoder(codes.flatten(0, 1)).reshape(num_importance, 2, 3)
+    sigma = max(math.exp(log_sigma), 0.03)
+    log_p = np.nansum(stats.norm.logpdf(table, means, sigma), -1)
+    log_ratio = stats.norm.logpdf(codes) - stats.norm.logpdf(codes, q.mu.detach(), q.std.detach())
+    weights = log_p + log_ratio.sum(-1)
+    expected = math.log(num_importance) - logsumexp(weights, 0)
+    np.testing.assert_allclose(found, expected)
 
 
 def linear(size: int = 400) -> tuple[IncompleteVAE, torch.Tensor]:

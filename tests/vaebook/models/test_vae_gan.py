@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from vaebook.models import MLP, VAE, VAEGAN
 from vaebook.models.gan import non_saturating_loss
@@ -46,6 +47,21 @@ def test_the_critics_opinion_is_added_with_its_weight(images, judged):
     expected = 7 * non_saturating_loss(model.logits(made))
     # differences of losses near 1000 nats in single precision
     assert torch.allclose(difference, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("penalty", [0.0, 3.0])
+def test_the_critic_pays_for_its_slope_only_if_asked(images, penalty):
+    model = small(gradient_penalty=penalty) if penalty else small()
+    torch.manual_seed(1)
+    found = model.discriminator_loss(images)
+    torch.manual_seed(1)
+    reconstructions = model.decode(model.posterior(images).rsample())
+    samples = model.decode(model.prior.sample((32,)))
+    made = torch.cat([samples, reconstructions[32:]])
+    expected = F.softplus(-model.logits(images)) + F.softplus(model.logits(made))
+    real = images.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(model.logits(real).sum(), real)
+    torch.testing.assert_close(found, expected + penalty * slope.square().sum((1, 2, 3)) / 2)
 
 
 def test_each_player_moves_its_own_weights_only(images):

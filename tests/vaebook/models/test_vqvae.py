@@ -144,14 +144,15 @@ def test_wrong_codebooks_are_refused() -> None:
 # --- the model ----------------------------------------------------------------------------------
 
 
-def test_the_loss_in_parts() -> None:
-    model, pictures = small(commitment=0.7).eval(), images()
+@pytest.mark.parametrize(("settings", "weight"), [({"commitment": 0.7}, 0.7), ({}, 1.0)])
+def test_the_loss_in_parts(settings: dict[str, float], weight: float) -> None:
+    model, pictures = small(**settings).eval(), images()
     inputs = model.encoder(pictures).unflatten(1, (3, 2))
     vectors = model.codebook.vectors[model.encode(pictures)]
     output = model.decoder(vectors.flatten(1))
     distortion = -model.likelihood(output).log_prob(pictures)
     commitment = ((inputs - vectors) ** 2).sum((1, 2))
-    close(model.loss(pictures), distortion + 0.7 * commitment)
+    close(model.loss(pictures), distortion + weight * commitment)
 
 
 def test_the_encoder_learns_from_the_pictures() -> None:

@@ -544,6 +544,21 @@ def test_noise_of_the_model_does_not_depend_on_the_number_of_examples() -> None:
         assert drawn[0] == [float(torch.rand(())) for _ in range(3)]
 
 
+def test_the_order_does_not_depend_on_how_much_noise_the_model_draws() -> None:
+    orders = []
+    for num_draws in (0, 7):
+
+        class Noisy(Recorder):
+            def loss(self, rows: Tensor, num_draws: int = num_draws) -> Tensor:
+                torch.rand(num_draws)
+                return super().loss(rows)
+
+        model = Noisy()
+        fit(model, numbered(10), num_epochs=3, batch_size=4)
+        orders.append(torch.cat([batch[:, 0] for batch in model.trained]))
+    assert torch.equal(*orders)
+
+
 def test_denoiser_draws() -> None:
     """What the tests of seeds rest on: this model's loss does depend on its noise."""
     model = built(Denoiser)

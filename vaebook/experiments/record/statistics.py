@@ -163,5 +163,5 @@ def paired_differences(
     values = list(values)
     base = frame[frame[by] == reference].set_index("seed")[values]
     table = frame[["seed", by]].copy()
-    table[values] = frame[values].to_numpy() - base.loc[frame["seed"], values].to_numpy()
+    table[values] = frame[values].to_numpy() - base.reindex(frame["seed"]).to_numpy()
     return summarise(table, [by], values)

@@ -22,6 +22,7 @@ from vaebook.metrics import (
     log_mean_interval,
     log_mean_weight,
 )
+from vaebook.metrics.likelihood.laplace import _climb
 from vaebook.models import MLP, VAE, ProbabilisticPCA
 from vaebook.training import fit, seeded
 
@@ -73,6 +74,17 @@ def test_its_mean_is_a_mode(curved: VAE, images: torch.Tensor) -> None:
     height = curved.likelihood_of(codes).log_prob(images) - 0.5 * codes.square().sum(1)
     (gradient,) = torch.autograd.grad(height.sum(), codes)
     assert gradient.norm(dim=1).median() < 0.05
+
+
+def test_a_step_is_halved_until_it_climbs_and_not_taken_where_it_never_does() -> None:
+    """The first row climbs after nine halvings, the second at once, the third nowhere."""
+
+    def height(codes: torch.Tensor) -> torch.Tensor:
+        reach = torch.tensor([2.0**-9, 1.0, 0.0])
+        return torch.where(codes[:, 0] <= reach, codes[:, 0], -1.0)
+
+    found = _climb(height, torch.zeros(3, 1), torch.ones(3, 1))
+    close(found[:, 0], torch.tensor([2.0**-9, 1.0, 0.0]), rtol=0, atol=0)
 
 
 def test_widening_multiplies_the_deviations(curved: VAE, images: torch.Tensor) -> None:

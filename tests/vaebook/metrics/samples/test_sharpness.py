@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from tests.properties import a_few, seeds, uniform
 from vaebook.data import load_fashion
-from vaebook.metrics import power_spectrum, sharpness
+from vaebook.metrics import power_spectrum, relative_sharpness, sharpness
 
 
 def picture(rows: list[list[float]]) -> torch.Tensor:
@@ -106,3 +106,10 @@ def test_wrong_input_says_what_to_do() -> None:
             measure(uniform(0, 8, 8))
         with pytest.raises(ValueError, match="Divide bytes by 255"):
             measure(255 * uniform(0, 2, 1, 8, 8))
+
+
+@pytest.mark.parametrize("name", ["images", "real"])
+def test_pictures_too_small_for_an_edge_are_named(name: str) -> None:
+    given = {"images": uniform(0, 2, 1, 8, 8), "real": uniform(1, 2, 1, 8, 8)}
+    with pytest.raises(ValueError, match=rf"^{name} "):
+        relative_sharpness(**given | {name: uniform(2, 2, 1, 1, 8)})
