@@ -1,6 +1,6 @@
 """Mistakes of two players: the GAN (chapter 11)."""
 
-from tests.mistakes.planting import Mistake
+from tests.mistakes.planting import Body, Mistake
 
 GAN = "vaebook/models/gan.py"
 WATCH = "vaebook/experiments/ch11_gan/models.py"
@@ -10,10 +10,11 @@ ADVERSARIAL: tuple[Mistake, ...] = (
         "gan-generator-updated-through-a-detached-sample",
         "Reuse the discriminator's detached pictures in the generator's turn: nothing reaches it.",
         GAN,
-        "        generated = self.decode(self.prior.sample((len(images),)))\n"
-        "        return GENERATOR_LOSSES",
-        "        generated = self.decode(self.prior.sample((len(images),))).detach()\n"
-        "        return GENERATOR_LOSSES",
+        Body("GAN.generator_loss"),
+        """
+        generated = self.decode(self.prior.sample((len(images),))).detach()
+        return GENERATOR_LOSSES[self.generator_objective](self.logits(generated))
+        """,
         (
             "tests/vaebook/models/test_gan.py::test_each_player_moves_its_own_weights_only",
             "tests/vaebook/models/test_gan.py::test_the_generators_gradient_raises_the_judged_realness",
@@ -24,8 +25,11 @@ ADVERSARIAL: tuple[Mistake, ...] = (
         "Hand the generator the discriminator's label for its pictures, so that it helps to "
         "unmask itself.",
         GAN,
-        "        return GENERATOR_LOSSES[self.generator_objective](self.logits(generated))",
-        "        return GENERATOR_LOSSES[self.generator_objective](-self.logits(generated))",
+        Body("GAN.generator_loss"),
+        """
+        generated = self.decode(self.prior.sample((len(images),)))
+        return GENERATOR_LOSSES[self.generator_objective](-self.logits(generated))
+        """,
         (
             "tests/vaebook/models/test_gan.py::test_the_generators_gradient_raises_the_judged_realness",
         ),
@@ -44,8 +48,8 @@ ADVERSARIAL: tuple[Mistake, ...] = (
         "gan-minimax-loss-of-the-wrong-logit",
         "Write log D with a minus sign forgotten: log(1 − D) takes softplus of the logit itself.",
         GAN,
-        "    return -F.softplus(generated_logits)",
-        "    return -F.softplus(-generated_logits)",
+        Body("minimax_loss"),
+        "return -F.softplus(-generated_logits)",
         (
             "tests/vaebook/models/test_gan.py::test_generator_losses_are_what_their_names_say",
             "tests/vaebook/distributions/test_adversarial.py::test_slopes_of_the_losses_in_the_logit",
@@ -55,24 +59,33 @@ ADVERSARIAL: tuple[Mistake, ...] = (
         "gan-labels-swapped",
         "Label generated pictures as real for the discriminator.",
         GAN,
-        "    return F.softplus(-real_logits) + F.softplus(generated_logits)",
-        "    return F.softplus(real_logits) + F.softplus(-generated_logits)",
+        Body("discriminator_loss"),
+        "return F.softplus(real_logits) + F.softplus(-generated_logits)",
         ("tests/vaebook/models/test_gan.py::test_discriminator_loss_is_two_cross_entropies",),
     ),
     Mistake(
         "gan-sigmoid-twice",
         "End the discriminator with a sigmoid and use the loss for logits: D lies in [½, 0.73].",
         GAN,
-        "        return logits.squeeze(1)",
-        "        return torch.sigmoid(logits.squeeze(1))",
+        Body("GAN.logits"),
+        """
+        logits: Tensor = self.discriminator(images).to(self.dtype)
+        return torch.sigmoid(logits.squeeze(1))
+        """,
         ("tests/vaebook/distributions/test_adversarial.py::test_the_discriminator_gives_logits",),
     ),
     Mistake(
         "gan-penalty-without-create-graph",
         "Compute the slope without a graph of its own: the penalty is a constant.",
         GAN,
-        "create_graph=True)",
-        "create_graph=False)",
+        Body("gradient_penalty"),
+        """
+        images = images.detach().requires_grad_()
+        with torch.enable_grad():
+            logits = discriminator(images)
+            (slope,) = torch.autograd.grad(logits.sum(), images, create_graph=False)
+        return slope.square().flatten(1).sum(1) / 2  # summed over pixels, one value per picture
+        """,
         (
             "tests/vaebook/models/test_gan.py::test_gradient_penalty_of_a_linear_critic_is_half_its_squared_weights",
         ),
@@ -81,8 +94,14 @@ ADVERSARIAL: tuple[Mistake, ...] = (
         "gan-penalty-averaged-over-pixels",
         "Take the mean over the pixels: γ is a thousand times too small.",
         GAN,
-        "slope.square().flatten(1).sum(1) / 2",
-        "slope.square().flatten(1).mean(1) / 2",
+        Body("gradient_penalty"),
+        """
+        images = images.detach().requires_grad_()
+        with torch.enable_grad():
+            logits = discriminator(images)
+            (slope,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+        return slope.square().flatten(1).mean(1) / 2  # summed over pixels, one value per picture
+        """,
         ("tests/vaebook/models/test_gan.py::test_gradient_penalty_by_finite_differences",),
     ),
     Mistake(
@@ -100,8 +119,11 @@ ADVERSARIAL: tuple[Mistake, ...] = (
         "gan-without-slope-to-the-pictures",
         "Take the generator's logits without a graph, as when judging.",
         GAN,
-        "self.discriminator(images).to(self.dtype)\n        return logits",
-        "self.discriminator(images.detach()).to(self.dtype)\n        return logits",
+        Body("GAN.logits"),
+        """
+        logits: Tensor = self.discriminator(images.detach()).to(self.dtype)
+        return logits.squeeze(1)
+        """,
         (
             "tests/vaebook/models/test_gan.py::test_the_generators_gradient_raises_the_judged_realness",
         ),
@@ -110,8 +132,14 @@ ADVERSARIAL: tuple[Mistake, ...] = (
         "jensen-shannon-without-halves",
         "Add the two divergences and forget their mean: twice too large, log 4 at most.",
         "vaebook/distributions/jensen_shannon.py",
-        "return (to_p + to_g) / 2\n",
-        "return to_p + to_g\n",
+        Body("jensen_shannon"),
+        """
+        grid, log_p, log_g = on_a_grid(low, high, num_points, p=p, g=g)
+        log_m = torch.logaddexp(log_p, log_g) - math.log(2)
+        to_p = integrate_ratio("p", grid, log_p, log_p - log_m)
+        to_g = integrate_ratio("g", grid, log_g, log_g - log_m)
+        return to_p + to_g
+        """,
         (
             "tests/vaebook/distributions/test_adversarial.py::test_jensen_shannon_of_equal_and_of_disjoint_distributions",
         ),

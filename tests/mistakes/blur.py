@@ -1,6 +1,6 @@
 """Mistakes about where the blur comes from (chapter 10)."""
 
-from tests.mistakes.planting import Mistake
+from tests.mistakes.planting import Body, Mistake
 
 OPTIMAL = "vaebook/models/optimal_decoder.py"
 SHARPNESS = "vaebook/metrics/samples/sharpness.py"
@@ -62,8 +62,12 @@ BLUR: tuple[Mistake, ...] = (
         "spectrum-of-the-mean-image",
         "Take the spectrum of the average image, in which all that differs has cancelled.",
         SHARPNESS,
-        "    return spectral_energy(images)",
-        "    return spectral_energy(images.mean(0, keepdim=True))",
+        Body("power_spectrum"),
+        """
+        images = as_images("images", images)
+        _check_square("images", images)
+        return spectral_energy(images.mean(0, keepdim=True))
+        """,
         ("tests/vaebook/metrics/samples/test_sharpness.py::test_no_power_is_lost",),
     ),
     Mistake(

@@ -6,7 +6,7 @@ from tests.mistakes.comparison import COMPARISON
 from tests.mistakes.latent_flow import LATENT_FLOW
 from tests.mistakes.latents import LATENTS
 from tests.mistakes.losses import LOSSES
-from tests.mistakes.planting import Mistake
+from tests.mistakes.planting import Body, Mistake
 from tests.mistakes.priors import PRIORS
 from tests.mistakes.training import TRAINING
 from tests.mistakes.uses import USES
@@ -23,24 +23,33 @@ KL = (
         "kl-averaged-over-latents",
         "Take the mean of the KL over the latent dimensions: the rate is weighed 1/d too low.",
         DIVERGENCES,
-        "return 0.5 * (mu**2 + torch.expm1(log_var) - log_var).sum(-1)",
-        "return 0.5 * (mu**2 + torch.expm1(log_var) - log_var).mean(-1)",
+        Body("gaussian_kl"),
+        """
+        check_same_shape(mu=mu, log_var=log_var)
+        return 0.5 * (mu**2 + torch.expm1(log_var) - log_var).mean(-1)
+        """,
         ("tests/vaebook/distributions/test_divergences.py::test_the_closed_form_is_that_of_torch",),
     ),
     Mistake(
         "kl-summed-over-the-batch",
         "Sum the KL over everything at once, so that it grows with the batch size.",
         DIVERGENCES,
-        "return 0.5 * (mu**2 + torch.expm1(log_var) - log_var).sum(-1)",
-        "return 0.5 * (mu**2 + torch.expm1(log_var) - log_var).sum()",
+        Body("gaussian_kl"),
+        """
+        check_same_shape(mu=mu, log_var=log_var)
+        return 0.5 * (mu**2 + torch.expm1(log_var) - log_var).sum()
+        """,
         ("tests/vaebook/distributions/test_divergences.py::test_the_closed_form_in_numpy",),
     ),
     Mistake(
         "kl-without-half",
         "Lose the ½ in front of the closed form: β = 2 in disguise.",
         DIVERGENCES,
-        "return 0.5 * (mu**2 + torch.expm1(log_var) - log_var).sum(-1)",
-        "return (mu**2 + torch.expm1(log_var) - log_var).sum(-1)",
+        Body("gaussian_kl"),
+        """
+        check_same_shape(mu=mu, log_var=log_var)
+        return (mu**2 + torch.expm1(log_var) - log_var).sum(-1)
+        """,
         (
             "tests/vaebook/distributions/test_divergences.py::test_gradients_are_those_derived_in_the_book",
         ),
@@ -49,8 +58,11 @@ KL = (
         "kl-sign-of-log-var",
         "Write + log σ² in the KL: the loss now pays for variances to vanish.",
         DIVERGENCES,
-        "return 0.5 * (mu**2 + torch.expm1(log_var) - log_var).sum(-1)",
-        "return 0.5 * (mu**2 + torch.expm1(log_var) + log_var).sum(-1)",
+        Body("gaussian_kl"),
+        """
+        check_same_shape(mu=mu, log_var=log_var)
+        return 0.5 * (mu**2 + torch.expm1(log_var) + log_var).sum(-1)
+        """,
         (
             "tests/vaebook/distributions/test_divergences.py::test_it_is_never_negative_and_adds_up_over_dimensions",
         ),
@@ -59,8 +71,11 @@ KL = (
         "kl-without-minus-one",
         "Drop the −1, since it has no gradient: the rate is off by d/2 nats.",
         DIVERGENCES,
-        "return 0.5 * (mu**2 + torch.expm1(log_var) - log_var).sum(-1)",
-        "return 0.5 * (mu**2 + torch.exp(log_var) - log_var).sum(-1)",
+        Body("gaussian_kl"),
+        """
+        check_same_shape(mu=mu, log_var=log_var)
+        return 0.5 * (mu**2 + torch.exp(log_var) - log_var).sum(-1)
+        """,
         (
             "tests/vaebook/distributions/test_divergences.py::test_it_vanishes_at_the_prior_only_and_its_gradient_there_too",
         ),
@@ -69,15 +84,18 @@ KL = (
         "kl-sigma-for-variance",
         "Put σ where the closed form has σ².",
         DIVERGENCES,
-        "return 0.5 * (mu**2 + torch.expm1(log_var) - log_var).sum(-1)",
-        "return 0.5 * (mu**2 + torch.expm1(0.5 * log_var) - log_var).sum(-1)",
+        Body("gaussian_kl"),
+        """
+        check_same_shape(mu=mu, log_var=log_var)
+        return 0.5 * (mu**2 + torch.expm1(0.5 * log_var) - log_var).sum(-1)
+        """,
         ("tests/vaebook/distributions/test_divergences.py::test_the_closed_form_is_the_integral",),
     ),
     Mistake(
         "kl-in-the-other-direction",
         "Swap the arguments: KL(p ‖ q) for KL(q ‖ p).",
         DIVERGENCES,
-        "return gaussian_kl_diagonal(q.mu, q.log_var, p.mu, p.log_var)",
+        Body("_kl_diagonal_diagonal"),
         "return gaussian_kl_diagonal(p.mu, p.log_var, q.mu, q.log_var)",
         (
             "tests/vaebook/distributions/test_divergences.py::test_torchs_kl_divergence_knows_our_gaussians",
@@ -87,8 +105,10 @@ KL = (
         "kl-variance-for-scale",
         "Hand the variances of the prior to a function that wants a Cholesky factor.",
         DIVERGENCES,
-        "return gaussian_kl_full(q.loc, q.scale_tril, p.mu, torch.diag_embed(p.std))",
-        "return gaussian_kl_full(q.loc, q.scale_tril, p.mu, torch.diag_embed(p.variance))",
+        Body("_kl_full_diagonal"),
+        """
+        return gaussian_kl_full(q.loc, q.scale_tril, p.mu, torch.diag_embed(p.variance))
+        """,
         ("tests/vaebook/models/test_vae.py::test_the_rate_is_measured_against_the_prior_given",),
     ),
     Mistake(
@@ -103,8 +123,14 @@ KL = (
         "monte-carlo-kl-under-p",
         "Estimate KL(q ‖ p) from samples of p.",
         DIVERGENCES,
-        "z = q.rsample((num_samples,)) if q.has_rsample else q.sample((num_samples,))",
-        "z = p.sample((num_samples, *q.batch_shape))",
+        Body("monte_carlo_kl"),
+        """
+        check_count("num_samples", num_samples, minimum=2)
+        _check_events(q, p)
+        z = p.sample((num_samples, *q.batch_shape))
+        log_ratio = q.log_prob(z) - p.log_prob(z)
+        return MonteCarlo(log_ratio.mean(0), log_ratio.std(0) / num_samples**0.5)
+        """,
         (
             "tests/vaebook/distributions/test_divergences.py::test_monte_carlo_finds_the_closed_form",
         ),
@@ -116,8 +142,15 @@ SAMPLING = (
         "exp-log-var-as-standard-deviation",
         "Forget to halve log σ² before the exponential: the noise has deviation σ².",
         GAUSSIAN,
-        "std = torch.exp(0.5 * log_var)\n    return mu + std * noise",
-        "std = torch.exp(log_var)\n    return mu + std * noise",
+        Body("reparameterise"),
+        """
+        check_same_shape(mu=mu, log_var=log_var)
+        if noise is None:
+            noise = torch.randn_like(mu)
+        check_same_shape(mu=mu, noise=noise)
+        std = torch.exp(log_var)
+        return mu + std * noise
+        """,
         (
             "tests/vaebook/distributions/test_gaussian.py::test_reparameterise_shifts_and_scales_the_noise",
         ),
@@ -126,7 +159,7 @@ SAMPLING = (
         "std-property-is-the-variance",
         "The same slip in the distribution's std.",
         GAUSSIAN,
-        "return torch.exp(0.5 * self.log_var)",
+        Body("DiagonalGaussian.std"),
         "return torch.exp(self.log_var)",
         ("tests/vaebook/distributions/test_gaussian.py::test_it_is_the_gaussian_of_torch",),
     ),
@@ -134,8 +167,15 @@ SAMPLING = (
         "one-noise-for-all-images",
         "Draw one vector of noise and let broadcasting add it to the whole batch.",
         GAUSSIAN,
-        "noise = torch.randn_like(mu)",
-        "noise = torch.randn_like(mu[(0,) * (mu.ndim - 1)])",
+        Body("reparameterise"),
+        """
+        check_same_shape(mu=mu, log_var=log_var)
+        if noise is None:
+            noise = torch.randn_like(mu[(0,) * (mu.ndim - 1)])
+        check_same_shape(mu=mu, noise=noise)
+        std = torch.exp(0.5 * log_var)
+        return mu + std * noise
+        """,
         (
             "tests/vaebook/distributions/test_gaussian.py::test_every_dimension_and_every_example_has_noise_of_its_own",
             "tests/vaebook/models/test_vae.py::test_each_image_and_each_sample_has_noise_of_its_own",
@@ -145,8 +185,15 @@ SAMPLING = (
         "one-noise-for-all-dimensions",
         "Draw one number per image and let broadcasting add it to every dimension.",
         GAUSSIAN,
-        "noise = torch.randn_like(mu)",
-        "noise = torch.randn_like(mu[..., :1])",
+        Body("reparameterise"),
+        """
+        check_same_shape(mu=mu, log_var=log_var)
+        if noise is None:
+            noise = torch.randn_like(mu[..., :1])
+        check_same_shape(mu=mu, noise=noise)
+        std = torch.exp(0.5 * log_var)
+        return mu + std * noise
+        """,
         (
             "tests/vaebook/distributions/test_gaussian.py::test_every_dimension_and_every_example_has_noise_of_its_own",
         ),
@@ -155,16 +202,30 @@ SAMPLING = (
         "uniform-noise",
         "torch.rand for torch.randn.",
         GAUSSIAN,
-        "noise = torch.randn_like(mu)",
-        "noise = torch.rand_like(mu)",
+        Body("reparameterise"),
+        """
+        check_same_shape(mu=mu, log_var=log_var)
+        if noise is None:
+            noise = torch.rand_like(mu)
+        check_same_shape(mu=mu, noise=noise)
+        std = torch.exp(0.5 * log_var)
+        return mu + std * noise
+        """,
         ("tests/vaebook/distributions/test_gaussian.py::test_samples_follow_the_density",),
     ),
     Mistake(
         "no-noise-but-sigma",
         "Add σ itself in place of σ times noise.",
         GAUSSIAN,
-        "return mu + std * noise",
-        "return mu + std + 0 * noise",
+        Body("reparameterise"),
+        """
+        check_same_shape(mu=mu, log_var=log_var)
+        if noise is None:
+            noise = torch.randn_like(mu)
+        check_same_shape(mu=mu, noise=noise)
+        std = torch.exp(0.5 * log_var)
+        return mu + std + 0 * noise
+        """,
         ("tests/vaebook/distributions/test_gaussian.py::test_samples_follow_the_density",),
     ),
     Mistake(
@@ -218,7 +279,7 @@ SAMPLING = (
         "encode-returns-a-sample",
         "Return a sample where the mean is promised: codes jitter from call to call.",
         VAE,
-        "return self.posterior(images).mean",
+        Body("VAE.encode"),
         "return self.posterior(images).rsample()",
         ("tests/vaebook/models/test_vae.py::test_encode_decode_reconstruct",),
     ),
@@ -226,8 +287,11 @@ SAMPLING = (
         "samples-ignore-the-prior",
         "Generate from N(0, I) whatever the prior.",
         VAE,
-        "codes = self._draw(self.prior, num_images, seed)",
-        "codes = torch.randn_like(self._draw(self.prior, num_images, seed))",
+        Body("VAE.sample"),
+        """
+        codes = torch.randn_like(self._draw(self.prior, num_images, seed))
+        return self.decode_all(codes)
+        """,
         ("tests/vaebook/models/test_vae.py::test_samples_are_decoded_codes_of_the_prior",),
     ),
 )
@@ -237,16 +301,28 @@ LIKELIHOOD = (
         "mean-over-pixels",
         "Average the squared error over pixels: the KL is weighed D times too high.",
         LIKELIHOODS,
-        "squared_error = ((value - self._mean) ** 2).sum(IMAGE_DIMS)",
-        "squared_error = ((value - self._mean) ** 2).mean(IMAGE_DIMS)",
+        Body("GaussianImage.log_prob"),
+        """
+        _check_image_shape(value, self.event_shape)
+        num_pixels = math.prod(self.event_shape)
+        squared_error = ((value - self._mean) ** 2).mean(IMAGE_DIMS)
+        log_normaliser = num_pixels * (self.log_sigma + 0.5 * LOG_TWO_PI)
+        return -0.5 * squared_error * torch.exp(-2 * self.log_sigma) - log_normaliser
+        """,
         ("tests/vaebook/distributions/test_likelihoods.py::test_one_number_of_nats_per_image",),
     ),
     Mistake(
         "cross-entropy-mean-over-pixels",
         "The same with binary cross-entropy.",
         LIKELIHOODS,
-        "return -cross_entropy.sum(IMAGE_DIMS)",
-        "return -cross_entropy.mean(IMAGE_DIMS)",
+        Body("BernoulliImage.log_prob"),
+        """
+        _check_image_shape(value, self.event_shape)
+        _check_binary(value)
+        logits, target = torch.broadcast_tensors(self.base_dist.logits, value)
+        cross_entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+        return -cross_entropy.mean(IMAGE_DIMS)
+        """,
         (
             "tests/vaebook/distributions/test_likelihoods.py::test_bernoulli_is_that_of_torch_and_numpy",
         ),
@@ -255,16 +331,28 @@ LIKELIHOOD = (
         "likelihood-summed-over-the-batch",
         "Sum the cross-entropy over pixels and images, then call it one image's.",
         LIKELIHOODS,
-        "return -cross_entropy.sum(IMAGE_DIMS)",
-        "return -cross_entropy.sum()",
+        Body("BernoulliImage.log_prob"),
+        """
+        _check_image_shape(value, self.event_shape)
+        _check_binary(value)
+        logits, target = torch.broadcast_tensors(self.base_dist.logits, value)
+        cross_entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+        return -cross_entropy.sum()
+        """,
         ("tests/vaebook/distributions/test_likelihoods.py::test_one_number_of_nats_per_image",),
     ),
     Mistake(
         "normaliser-dropped",
         "Leave out log σ + ½ log 2π: what remains is no log-density, and σ cannot be learned.",
         LIKELIHOODS,
-        "return -0.5 * squared_error * torch.exp(-2 * self.log_sigma) - log_normaliser",
-        "return -0.5 * squared_error * torch.exp(-2 * self.log_sigma)",
+        Body("GaussianImage.log_prob"),
+        """
+        _check_image_shape(value, self.event_shape)
+        num_pixels = math.prod(self.event_shape)
+        squared_error = ((value - self._mean) ** 2).sum(IMAGE_DIMS)
+        log_normaliser = num_pixels * (self.log_sigma + 0.5 * LOG_TWO_PI)
+        return -0.5 * squared_error * torch.exp(-2 * self.log_sigma)
+        """,
         (
             "tests/vaebook/distributions/test_likelihoods.py::test_the_gaussian_density_integrates_to_one",
         ),
@@ -273,8 +361,14 @@ LIKELIHOOD = (
         "log-sigma-counted-once",
         "Subtract log σ once per image, not once per pixel.",
         LIKELIHOODS,
-        "log_normaliser = num_pixels * (self.log_sigma + 0.5 * LOG_TWO_PI)",
-        "log_normaliser = self.log_sigma + num_pixels * 0.5 * LOG_TWO_PI",
+        Body("GaussianImage.log_prob"),
+        """
+        _check_image_shape(value, self.event_shape)
+        num_pixels = math.prod(self.event_shape)
+        squared_error = ((value - self._mean) ** 2).sum(IMAGE_DIMS)
+        log_normaliser = self.log_sigma + num_pixels * 0.5 * LOG_TWO_PI
+        return -0.5 * squared_error * torch.exp(-2 * self.log_sigma) - log_normaliser
+        """,
         (
             "tests/vaebook/distributions/test_likelihoods.py::"
             "test_the_learned_sigma_is_best_at_the_root_mean_squared_error",
@@ -284,8 +378,14 @@ LIKELIHOOD = (
         "pixel-sigma-for-variance",
         "Divide the squared error by σ, not by σ².",
         LIKELIHOODS,
-        "return -0.5 * squared_error * torch.exp(-2 * self.log_sigma) - log_normaliser",
-        "return -0.5 * squared_error * torch.exp(-self.log_sigma) - log_normaliser",
+        Body("GaussianImage.log_prob"),
+        """
+        _check_image_shape(value, self.event_shape)
+        num_pixels = math.prod(self.event_shape)
+        squared_error = ((value - self._mean) ** 2).sum(IMAGE_DIMS)
+        log_normaliser = num_pixels * (self.log_sigma + 0.5 * LOG_TWO_PI)
+        return -0.5 * squared_error * torch.exp(-self.log_sigma) - log_normaliser
+        """,
         (
             "tests/vaebook/distributions/test_likelihoods.py::test_gaussian_is_that_of_torch_and_scipy",
         ),
@@ -294,8 +394,14 @@ LIKELIHOOD = (
         "squared-error-without-half",
         "Divide the squared error by σ², not by 2 σ².",
         LIKELIHOODS,
-        "return -0.5 * squared_error * torch.exp(-2 * self.log_sigma) - log_normaliser",
-        "return -squared_error * torch.exp(-2 * self.log_sigma) - log_normaliser",
+        Body("GaussianImage.log_prob"),
+        """
+        _check_image_shape(value, self.event_shape)
+        num_pixels = math.prod(self.event_shape)
+        squared_error = ((value - self._mean) ** 2).sum(IMAGE_DIMS)
+        log_normaliser = num_pixels * (self.log_sigma + 0.5 * LOG_TWO_PI)
+        return -squared_error * torch.exp(-2 * self.log_sigma) - log_normaliser
+        """,
         (
             "tests/vaebook/distributions/test_likelihoods.py::"
             "test_the_weight_of_the_squared_error_is_one_over_two_sigma_squared",
@@ -305,8 +411,12 @@ LIKELIHOOD = (
         "latent-sigma-for-variance",
         "Divide by σ, not by σ², in the log-density of a code.",
         GAUSSIAN,
-        "squared = (value - self.mu) ** 2 * torch.exp(-self.log_var)",
-        "squared = (value - self.mu) ** 2 * torch.exp(-0.5 * self.log_var)",
+        Body("DiagonalGaussian.log_prob"),
+        """
+        check_event(value, self.event_shape, ", one vector for each density")
+        squared = (value - self.mu) ** 2 * torch.exp(-0.5 * self.log_var)
+        return -0.5 * (squared + self.log_var + LOG_TWO_PI).sum(-1)
+        """,
         (
             "tests/vaebook/distributions/test_gaussian.py::test_log_prob_is_the_sum_of_scipys_densities",
         ),
@@ -323,8 +433,11 @@ LIKELIHOOD = (
         "sigmoid-twice",
         "Hand probabilities to a loss that wants logits.",
         LIKELIHOODS,
-        "base = Bernoulli(logits=output, validate_args=False)",
-        "base = Bernoulli(logits=torch.sigmoid(output), validate_args=False)",
+        Body("BernoulliLikelihood.forward"),
+        """
+        base = Bernoulli(logits=torch.sigmoid(output), validate_args=False)
+        return BernoulliImage(base, 3, validate_args=False)
+        """,
         (
             "tests/vaebook/distributions/test_likelihoods.py::test_bernoulli_is_that_of_torch_and_numpy",
         ),
@@ -354,8 +467,12 @@ BOUND = (
         "beta-on-the-distortion",
         "Weigh the wrong term with β.",
         VAE,
-        "return terms.distortion + self.beta * rate",
-        "return self.beta * terms.distortion + rate",
+        Body("VAE.loss"),
+        """
+        terms = self.elbo(images)
+        rate = self.free_rate(images) if self.free_bits else terms.rate
+        return self.beta * terms.distortion + rate
+        """,
         ("tests/vaebook/models/test_vae.py::test_the_terms_are_per_image_and_add_up",),
     ),
     Mistake(
@@ -370,16 +487,28 @@ BOUND = (
         "mean-of-log-weights",
         "Average the logarithms of the importance weights: the ELBO again, however large K.",
         LIKELIHOOD_METRICS,
-        "return (math.log(num_samples) - torch.logsumexp(log_weights, 0),)",
-        "return (-log_weights.mean(0),)",
+        Body("importance_weighted_nll.measure"),
+        """
+        posterior = model.posterior(batch)
+        codes = posterior.sample((num_samples,))  # [k, n, d]
+        log_joint = log_likelihood(model, codes, batch) + log_prior(model, codes)
+        log_weights = log_joint - posterior.log_prob(codes)  # [k, n]
+        return (-log_weights.mean(0),)
+        """,
         ("tests/vaebook/metrics/likelihood/test_bounds.py::test_it_in_scipy",),
     ),
     Mistake(
         "log-k-forgotten",
         "Leave out log K: every doubling of K improves the result by 0.69 nats.",
         LIKELIHOOD_METRICS,
-        "return (math.log(num_samples) - torch.logsumexp(log_weights, 0),)",
-        "return (-torch.logsumexp(log_weights, 0),)",
+        Body("importance_weighted_nll.measure"),
+        """
+        posterior = model.posterior(batch)
+        codes = posterior.sample((num_samples,))  # [k, n, d]
+        log_joint = log_likelihood(model, codes, batch) + log_prior(model, codes)
+        log_weights = log_joint - posterior.log_prob(codes)  # [k, n]
+        return (-torch.logsumexp(log_weights, 0),)
+        """,
         (
             "tests/vaebook/metrics/likelihood/test_bounds.py::test_it_is_exact_at_the_true_posterior",
         ),
@@ -388,8 +517,14 @@ BOUND = (
         "sign-of-log-q",
         "Multiply the importance weight by q instead of dividing by it.",
         LIKELIHOOD_METRICS,
-        "log_weights = log_joint - posterior.log_prob(codes)  # [k, n]",
-        "log_weights = log_joint + posterior.log_prob(codes)  # [k, n]",
+        Body("importance_weighted_nll.measure"),
+        """
+        posterior = model.posterior(batch)
+        codes = posterior.sample((num_samples,))  # [k, n, d]
+        log_joint = log_likelihood(model, codes, batch) + log_prior(model, codes)
+        log_weights = log_joint + posterior.log_prob(codes)  # [k, n]
+        return (math.log(num_samples) - torch.logsumexp(log_weights, 0),)
+        """,
         (
             "tests/vaebook/metrics/likelihood/test_bounds.py::test_it_is_exact_at_the_true_posterior",
         ),
@@ -398,8 +533,14 @@ BOUND = (
         "prior-missing-from-the-weight",
         "Weigh p(x | z) / q(z | x): the prior's density is forgotten.",
         LIKELIHOOD_METRICS,
-        "log_likelihood(model, codes, batch) + log_prior(model, codes)",
-        "log_likelihood(model, codes, batch)",
+        Body("importance_weighted_nll.measure"),
+        """
+        posterior = model.posterior(batch)
+        codes = posterior.sample((num_samples,))  # [k, n, d]
+        log_joint = log_likelihood(model, codes, batch)
+        log_weights = log_joint - posterior.log_prob(codes)  # [k, n]
+        return (math.log(num_samples) - torch.logsumexp(log_weights, 0),)
+        """,
         (
             "tests/vaebook/metrics/likelihood/test_bounds.py::test_it_is_exact_at_the_true_posterior",
         ),
@@ -446,8 +587,15 @@ DATA = (
         "pictures-flipped-and-not-their-factors",
         "Mirror the pictures, as one does to have more of them, and keep the factors.",
         "vaebook/data/dogs.py",
-        "drawn.append((render(factors, size=size), factors))",
-        "drawn.append((render(factors, size=size).flip(3), factors))",
+        Body("_draw"),
+        """
+        drawn = []
+        for stream, count in enumerate(counts):
+            factors = sample_factors(count, seed=3 * seed + stream)
+            with torch.no_grad():
+                drawn.append((render(factors, size=size).flip(3), factors))
+        return drawn
+        """,
         (
             "tests/vaebook/data/test_dogs.py::test_every_picture_is_drawn_from_the_factors_beside_it",
         ),
@@ -486,8 +634,14 @@ MEASURES = (
         "active-units-by-deviation",
         "Hold the standard deviation of the means against a threshold meant for their variance.",
         LATENT_METRICS,
-        "return posterior_parameters(model, images).mu.var(0) > threshold",
-        "return posterior_parameters(model, images).mu.std(0) > threshold",
+        Body("active_units"),
+        """
+        check_real("threshold", threshold)
+        images = images_of(model, images)
+        if len(images) < 2:
+            raise ValueError(f"images: {len(images)} images have no variance; expected at least 2.")
+        return posterior_parameters(model, images).mu.std(0) > threshold
+        """,
         (
             "tests/vaebook/metrics/latent/test_posteriors.py::test_active_units_are_those_whose_mean_moves",
         ),
@@ -496,16 +650,26 @@ MEASURES = (
         "sharpness-of-signed-differences",
         "Average differences without squaring them: edges up and edges down cancel.",
         "vaebook/metrics/samples/sharpness.py",
-        "right = (values[..., :, 1:] - values[..., :, :-1]) ** 2",
-        "right = values[..., :, 1:] - values[..., :, :-1]",
+        Body("gradient_energy"),
+        """
+        values = as_pixels("values", values)
+        _check_size("values", values)
+        down = (values[..., 1:, :] - values[..., :-1, :]) ** 2
+        right = values[..., :, 1:] - values[..., :, :-1]
+        return down.mean((-3, -2, -1)) + right.mean((-3, -2, -1))
+        """,
         ("tests/vaebook/metrics/samples/test_sharpness.py::test_known_images",),
     ),
     Mistake(
         "sharpness-of-the-mean-image",
         "Measure the average of the images, which is blurred, for the average of their measures.",
         "vaebook/metrics/samples/sharpness.py",
-        "    return gradient_energy(images)",
-        "    return gradient_energy(images.mean(0, keepdim=True))",
+        Body("sharpness"),
+        """
+        images = as_images("images", images)
+        _check_size("images", images)
+        return gradient_energy(images.mean(0, keepdim=True))
+        """,
         ("tests/vaebook/metrics/samples/test_sharpness.py::test_it_in_numpy_with_colours",),
     ),
 )

@@ -1,6 +1,6 @@
 """Mistakes about measures of samples (chapter 12)."""
 
-from tests.mistakes.planting import Mistake
+from tests.mistakes.planting import Body, Mistake
 
 FRECHET = "vaebook/metrics/samples/frechet.py"
 MANIFOLD = "vaebook/metrics/samples/precision_recall.py"
@@ -32,8 +32,12 @@ FRECHETS = (
         "frechet-with-standard-deviations",
         "Compare means and standard deviations, and forget how features go together.",
         FRECHET,
-        "*_moments(real), *_moments(generated)",
-        "real.mean(0), real.var(0).diag(), generated.mean(0), generated.var(0).diag()",
+        Body("frechet_distance"),
+        """
+        real, generated = as_tables(minimum=2, what="picture", real=real, generated=generated)
+        moments = [(x.mean(0), x.var(0).diag()) for x in (real, generated)]
+        return gaussian_frechet(*moments[0], *moments[1])
+        """,
         (
             "tests/vaebook/metrics/samples/test_frechet.py::test_sets_are_reduced_to_mean_and_covariance",
         ),
@@ -65,10 +69,10 @@ NEIGHBOURS = (
         "precision-and-recall-swapped",
         "Ask which real pictures lie among the samples, and call it precision.",
         MANIFOLD,
-        "precision=float(_inside(generated, real, num_neighbours).float().mean()),\n"
-        "        recall=float(_inside(real, generated, num_neighbours).float().mean()),",
-        "precision=float(_inside(real, generated, num_neighbours).float().mean()),\n"
-        "        recall=float(_inside(generated, real, num_neighbours).float().mean()),",
+        "precision=float(_inside(generated, real, of_real).float().mean()),\n"
+        "        recall=float(_inside(real, generated, of_generated).float().mean()),",
+        "precision=float(_inside(real, generated, of_generated).float().mean()),\n"
+        "        recall=float(_inside(generated, real, of_real).float().mean()),",
         (
             "tests/vaebook/metrics/samples/test_precision_recall.py::test_separates_quality_from_variety",
             "tests/vaebook/metrics/samples/test_precision_recall.py::test_agrees_with_a_second_implementation",
@@ -111,8 +115,11 @@ FAIRNESS = (
         "features-of-the-answers",
         "Take the network's answers for its features: what is not asked is not seen.",
         FEATURES,
-        "return self.body(images - self.background)",
-        "return self.head(self.body(images - self.background))",
+        Body("FeatureNetwork.features"),
+        """
+        check_images(images, self.image_shape, dtype=self.head.weight.dtype)
+        return self.head(self.body(images - self.background))
+        """,
         (
             "tests/vaebook/models/test_feature_network.py::test_features_are_what_the_answers_are_a_linear_map_of",
             "tests/vaebook/models/test_feature_network.py::test_factors_are_scaled_to_their_ranges",
@@ -132,8 +139,11 @@ FAIRNESS = (
         "looked-at-after-all-epochs",
         "Call it equal steps, and look at the end of training all the same.",
         "vaebook/experiments/ch12_vae_versus_gan/comparison.py",
-        "if step.epoch + 1 == self.num_epochs and",
-        "if step.epoch + 1 == step.num_epochs and",
+        Body("KeepAt.after_epoch"),
+        """
+        if step.epoch + 1 == step.num_epochs and self.average.average is not None:
+            self.kept, self.at = copy.deepcopy(self.average.average).eval(), time.process_time()
+        """,
         ("tests/vaebook/experiments/test_comparison.py::test_equal_steps_are_the_gans",),
     ),
 )

@@ -1,6 +1,6 @@
 """Mistakes about flows from noise to codes, and their scale (chapter 14)."""
 
-from tests.mistakes.planting import Mistake
+from tests.mistakes.planting import Body, Mistake
 
 FLOW = "vaebook/distributions/continuous_flow.py"
 MATCHING = "vaebook/distributions/flow_matching.py"
@@ -44,8 +44,12 @@ LATENT_FLOW: tuple[Mistake, ...] = (
         "flow-divergence-without-slopes",
         "Forget the slope of the first activation in the trace.",
         VELOCITY,
-        "return ((_slope(second) @ around) * _slope(first)).sum(-1)",
-        "return (_slope(second) @ around).sum(-1)",
+        Body("VelocityNetwork.divergence"),
+        """
+        first, second = self._sums(x, t)
+        around = self.middle.weight * (self.place.weight @ self.out.weight).T  # [h, h]
+        return (_slope(second) @ around).sum(-1)
+        """,
         (TESTS + "test_the_divergence_in_closed_form_is_that_of_autograd",),
     ),
     Mistake(
@@ -68,24 +72,38 @@ LATENT_FLOW: tuple[Mistake, ...] = (
         "flow-one-noise-for-the-batch",
         "Draw one noise vector per batch: codes in a batch share where they come from.",
         MATCHING,
-        "noise = self.base.sample((len(codes),)).to(codes)",
-        "noise = self.base.sample().to(codes).expand(len(codes), -1)",
+        Body("FlowMatching.loss"),
+        """
+        noise = self.base.sample().to(codes).expand(len(codes), -1)
+        t = torch.rand(len(codes)).to(codes)
+        return flow_matching_loss(self.network, noise, codes, t)
+        """,
         (TESTS + "test_each_code_has_noise_and_a_time_of_its_own",),
     ),
     Mistake(
         "flow-one-time-for-the-batch",
         "Draw one time per batch.",
         MATCHING,
-        "t = torch.rand(len(codes)).to(codes)",
-        "t = torch.rand(1).expand(len(codes)).to(codes)",
+        Body("FlowMatching.loss"),
+        """
+        noise = self.base.sample((len(codes),)).to(codes)
+        t = torch.rand(1).expand(len(codes)).to(codes)
+        return flow_matching_loss(self.network, noise, codes, t)
+        """,
         (TESTS + "test_each_code_has_noise_and_a_time_of_its_own",),
     ),
     Mistake(
         "flow-past-the-flow",
         "Decode the noise itself: the flow was trained and is never used.",
         FLOW,
-        "return moved.points.reshape(noise.shape)",
-        "return noise",
+        Body("ContinuousFlow.sample"),
+        """
+        noise = self.base.sample(torch.Size(sample_shape))
+        moved = integrate(
+            self.velocity, noise.reshape(-1, *self.event_shape), num_steps=self.num_steps
+        )
+        return noise
+        """,
         (TESTS + "test_samples_are_those_of_the_density",),
     ),
     Mistake(

@@ -1,6 +1,6 @@
 """Mistakes about what the KL does (chapter 08)."""
 
-from tests.mistakes.planting import Mistake
+from tests.mistakes.planting import Body, Mistake
 
 AGGREGATE = "vaebook/metrics/latent/aggregate.py"
 TWO_SAMPLE = "vaebook/metrics/latent/two_sample.py"
@@ -73,8 +73,14 @@ LATENTS: tuple[Mistake, ...] = (
         "warm-up-by-epoch",
         "Count epochs for steps: the weight jumps once an epoch.",
         WARM_UP,
-        "self.share(step.step, step.steps_per_epoch)",
-        "self.share(step.epoch * step.steps_per_epoch, step.steps_per_epoch)",
+        Body("WarmUp.before_step"),
+        """
+        assert self._end is not None
+        assert step.steps_per_epoch is not None
+        assert isinstance(step.model, Weighted)
+        done = step.epoch * step.steps_per_epoch
+        step.model.beta = self._end * self.share(done, step.steps_per_epoch)
+        """,
         (
             "tests/vaebook/training/test_warm_up.py::test_it_rises_by_the_step_and_ends_at_the_models_own_weight",
         ),
@@ -83,16 +89,25 @@ LATENTS: tuple[Mistake, ...] = (
         "warm-up-that-never-ends",
         "Divide by steps that are never reached: the model is trained at a smaller beta.",
         WARM_UP,
-        "return min(1.0, step % cycle / rise)",
-        "return min(1.0, step % cycle / rise) / 2",
+        Body("WarmUp.share"),
+        """
+        rise = self.num_epochs * steps_per_epoch
+        cycle = rise + self.hold * steps_per_epoch
+        if step >= self.num_cycles * cycle:
+            return 1.0
+        return min(1.0, step % cycle / rise) / 2
+        """,
         ("tests/vaebook/training/test_warm_up.py::test_cycles_rise_hold_and_rise_again",),
     ),
     Mistake(
         "warm-up-left-half-way",
         "Leave the weight of the moment when a run is broken off: the next one ends there.",
         WARM_UP,
-        "if self._end is not None and isinstance(step.model, Weighted):",
-        "if step.error is None and self._end is not None and isinstance(step.model, Weighted):",
+        Body("WarmUp.after_training"),
+        """
+        if step.error is None and self._end is not None and isinstance(step.model, Weighted):
+            step.model.beta = self._end
+        """,
         (
             "tests/vaebook/training/test_warm_up.py::test_the_weight_is_given_back_however_the_run_ends",
         ),
@@ -101,24 +116,42 @@ LATENTS: tuple[Mistake, ...] = (
         "free-bits-of-each-image",
         "Clamp the rate of each image, not of the batch: images far above pay for those below.",
         VAE,
-        "below = each.mean(0) < self.free_bits",
-        "below = each < self.free_bits",
+        Body("VAE.free_rate"),
+        """
+        posterior = self.posterior(images)
+        assert isinstance(posterior, DiagonalGaussian)
+        each = gaussian_kl(posterior.mu[..., None], posterior.log_var[..., None])  # [n, d]
+        below = each < self.free_bits  # of the batch, not of one image
+        return torch.where(below, self.free_bits, each).sum(1)
+        """,
         ("tests/vaebook/models/test_free_bits.py::test_the_batch_mean_is_the_sum_of_maxima",),
     ),
     Mistake(
         "free-bits-of-the-total",
         "Compare the sum over dimensions: one rich dimension lets all others collapse.",
         VAE,
-        "below = each.mean(0) < self.free_bits",
-        "below = each.sum(1, keepdim=True).mean(0) < self.free_bits",
+        Body("VAE.free_rate"),
+        """
+        posterior = self.posterior(images)
+        assert isinstance(posterior, DiagonalGaussian)
+        each = gaussian_kl(posterior.mu[..., None], posterior.log_var[..., None])  # [n, d]
+        below = each.sum(1, keepdim=True).mean(0) < self.free_bits  # of the batch, not of one image
+        return torch.where(below, self.free_bits, each).sum(1)
+        """,
         ("tests/vaebook/models/test_free_bits.py::test_the_batch_mean_is_the_sum_of_maxima",),
     ),
     Mistake(
         "active-by-log-var",
         "Call a dimension active if its variance output moves: inactive ones may do so.",
         "vaebook/metrics/latent/posteriors.py",
-        "return posterior_parameters(model, images).mu.var(0) > threshold",
-        "return posterior_parameters(model, images).log_var.var(0) > threshold",
+        Body("active_units"),
+        """
+        check_real("threshold", threshold)
+        images = images_of(model, images)
+        if len(images) < 2:
+            raise ValueError(f"images: {len(images)} images have no variance; expected at least 2.")
+        return posterior_parameters(model, images).log_var.var(0) > threshold
+        """,
         (
             "tests/vaebook/metrics/latent/test_posteriors.py::test_active_units_are_those_whose_mean_moves",
         ),
@@ -137,8 +170,14 @@ LATENTS: tuple[Mistake, ...] = (
         "autoregressive-sample-in-one-pass",
         "Draw all pixels at once from an empty context: each ignores the ones before it.",
         AUTOREGRESSIVE,
-        "flat[..., pixel] = self._given(images).sample().flatten(-3)[..., pixel]",
-        "flat[..., pixel] = self._given(images * 0).sample().flatten(-3)[..., pixel]",
+        Body("AutoregressiveImage.sample"),
+        """
+        images = self.output.new_zeros(self._extended_shape(torch.Size(sample_shape)))
+        flat = images.view(*images.shape[:-3], -1)
+        for pixel in range(flat.shape[-1]):
+            flat[..., pixel] = self._given(images * 0).sample().flatten(-3)[..., pixel]
+        return images
+        """,
         (
             "tests/vaebook/distributions/test_autoregressive.py::test_samples_come_with_their_probabilities",
         ),
@@ -157,8 +196,13 @@ LATENTS: tuple[Mistake, ...] = (
         "classifier-p-value-of-more-right-answers",
         "Take the chance of more right answers than were given, not of as many.",
         TWO_SAMPLE,
-        "binom.sf(right - 1, total, 0.5)",
-        "binom.sf(right, total, 0.5)",
+        Body("classifier_result"),
+        """
+        right = int((x > 0).sum() + (y <= 0).sum())
+        total = len(x) + len(y)
+        bound = 1 + x.mean() - np.exp(y).mean()
+        return ClassifierTest(right / total, float(binom.sf(right, total, 0.5)), float(bound))
+        """,
         (
             "tests/vaebook/metrics/latent/test_two_sample.py::test_the_p_value_of_the_classifier_is_a_sum_of_coins",
         ),

@@ -1,6 +1,6 @@
 """Mistakes about what the loss means (chapter 07)."""
 
-from tests.mistakes.planting import Mistake
+from tests.mistakes.planting import Body, Mistake
 
 CONVENTIONS = "vaebook/distributions/loss_conventions.py"
 GREY = "vaebook/distributions/grey_pixels.py"
@@ -20,8 +20,11 @@ LOSSES: tuple[Mistake, ...] = (
         "sigma-squared-for-two-sigma-squared",
         "Take the weight of the squared error for 1/σ²: the implied σ is √2 too large.",
         CONVENTIONS,
-        "else ratio / 2)",
-        "else ratio)",
+        Body("LossTranslation.sigma"),
+        """
+        ratio = self.kl_weight / self.pixel_weight
+        return math.sqrt(ratio / 4 if self.reconstruction == "cross-entropy" else ratio)
+        """,
         (
             "tests/vaebook/distributions/test_loss_conventions.py::test_the_loss_as_written_is_that_of_its_translation",
         ),
@@ -50,8 +53,12 @@ LOSSES: tuple[Mistake, ...] = (
         "n-over-batch-for-batch-over-n",
         "Turn the batch factor of the KL upside down.",
         CONVENTIONS,
-        '"batch/N": batch_size / num_images',
-        '"batch/N": num_images / batch_size',
+        Body("LossConvention.kl_weight_for"),
+        """
+        pixels = math.prod(image_shape)
+        named = {"batch/N": num_images / batch_size, "1/M": 1 / pixels}
+        return named[self.kl_weight] if isinstance(self.kl_weight, str) else self.kl_weight
+        """,
         (
             "tests/vaebook/distributions/test_loss_conventions.py::test_the_written_loss_in_plain_functions",
         ),
@@ -60,8 +67,12 @@ LOSSES: tuple[Mistake, ...] = (
         "beta-without-sigma",
         "Quote β as the ratio of the weights, whatever σ is.",
         CONVENTIONS,
-        "else ratio / (2 * sigma**2)",
-        "else ratio / 2",
+        Body("LossTranslation.beta_at"),
+        """
+        check_positive("sigma", sigma)
+        ratio = self.kl_weight / self.pixel_weight
+        return ratio if self.reconstruction == "cross-entropy" else ratio / 2
+        """,
         (
             "tests/vaebook/distributions/test_loss_conventions.py::test_sigma_and_beta_are_known_jointly_only",
         ),
@@ -70,8 +81,13 @@ LOSSES: tuple[Mistake, ...] = (
         "sigma-set-to-the-mse",
         "Set σ, and not σ², to the mean squared error.",
         GREY,
-        "return (squares.mean(0) if per_pixel else squares.mean()).sqrt()",
-        "return squares.mean(0) if per_pixel else squares.mean()",
+        Body("optimal_sigma"),
+        """
+        check_images(images)
+        check_same_shape(images=images, means=means)
+        squares = (images - means).square()
+        return squares.mean(0) if per_pixel else squares.mean()
+        """,
         (
             "tests/vaebook/distributions/test_grey_pixels.py::test_the_best_sigma_is_the_minimum_of_the_distortion",
         ),
@@ -80,8 +96,13 @@ LOSSES: tuple[Mistake, ...] = (
         "sigma-of-the-summed-error",
         "Set σ² to the error summed over a picture: σ is √M too large.",
         GREY,
-        "else squares.mean()).sqrt()",
-        "else squares.sum((1, 2, 3)).mean()).sqrt()",
+        Body("optimal_sigma"),
+        """
+        check_images(images)
+        check_same_shape(images=images, means=means)
+        squares = (images - means).square()
+        return (squares.mean(0) if per_pixel else squares.sum((1, 2, 3)).mean()).sqrt()
+        """,
         (
             "tests/vaebook/distributions/test_grey_pixels.py::test_the_best_sigma_is_the_minimum_of_the_distortion",
         ),
@@ -90,24 +111,35 @@ LOSSES: tuple[Mistake, ...] = (
         "continuous-bernoulli-without-its-constant",
         "Use the cross-entropy of grey pixels as if it were a log-density.",
         GREY,
-        "base = ContinuousBernoulli(logits=output)",
-        "base = torch.distributions.Bernoulli(logits=output, validate_args=False)",
+        Body("ContinuousBernoulliLikelihood.forward"),
+        """
+        base = torch.distributions.Bernoulli(logits=output, validate_args=False)
+        return IndependentPixels(base, 3, validate_args=False)
+        """,
         ("tests/vaebook/distributions/test_grey_pixels.py::test_the_constant_makes_it_a_density",),
     ),
     Mistake(
         "predicted-sigma-without-a-floor",
         "Let a decoder claim any σ: a pixel that is hit exactly sends the loss to −∞.",
         GREY,
-        "sigma.clamp(min=self.floor)",
-        "sigma",
+        Body("PredictedGaussianLikelihood.forward"),
+        """
+        logits, spread = output.chunk(2, dim=-3)
+        sigma = self.initial_sigma * torch.exp(spread)
+        return _gaussian_pixels(torch.sigmoid(logits), sigma)
+        """,
         ("tests/vaebook/distributions/test_grey_pixels.py::test_no_sigma_falls_below_the_floor",),
     ),
     Mistake(
         "predicted-log-variance-for-log-sigma",
         "Halve the decoder's second output once too often.",
         GREY,
-        "sigma = self.initial_sigma * torch.exp(spread)",
-        "sigma = self.initial_sigma * torch.exp(0.5 * spread)",
+        Body("PredictedGaussianLikelihood.forward"),
+        """
+        logits, spread = output.chunk(2, dim=-3)
+        sigma = self.initial_sigma * torch.exp(0.5 * spread)
+        return _gaussian_pixels(torch.sigmoid(logits), sigma.clamp(min=self.floor))
+        """,
         (
             "tests/vaebook/distributions/test_grey_pixels.py::test_a_predicted_sigma_is_used_at_its_pixel",
         ),

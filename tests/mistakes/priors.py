@@ -1,6 +1,6 @@
 """Mistakes about priors, posteriors and discrete codes (chapter 09)."""
 
-from tests.mistakes.planting import Mistake
+from tests.mistakes.planting import Body, Mistake
 
 GAUSSIAN = "vaebook/distributions/gaussian.py"
 FIXED = "vaebook/distributions/fixed_priors.py"
@@ -23,10 +23,12 @@ MIXTURES = (
         "log-sum-exp-per-dimension",
         "Mix every dimension on its own and add up: the corners between the components fill.",
         MIXTURE,
-        "return torch.logsumexp(self._log_joint(value), -1)",
-        "z, c = value.unsqueeze(-2), self.components\n"
-        "        each = torch.distributions.Normal(c.mean, c.variance.sqrt()).log_prob(z)\n"
-        "        return torch.logsumexp(self.log_weights[:, None] + each, -2).sum(-1)",
+        Body("Mixture.log_prob"),
+        """
+        z, c = value.unsqueeze(-2), self.components
+        each = torch.distributions.Normal(c.mean, c.variance.sqrt()).log_prob(z)
+        return torch.logsumexp(self.log_weights[:, None] + each, -2).sum(-1)
+        """,
         (
             "tests/vaebook/distributions/test_learned_priors.py::test_a_mixture_is_that_of_torch",
             "tests/vaebook/distributions/test_learned_priors.py::test_a_code_comes_from_one_component_with_all_its_numbers",
@@ -37,16 +39,21 @@ MIXTURES = (
         "mean-of-the-log-densities",
         "Take the mean of the components' log-densities: a product of them, not a mixture.",
         MIXTURE,
-        "return torch.logsumexp(self._log_joint(value), -1)",
-        "return (self.log_weights.exp() * self.components.log_prob(value.unsqueeze(-2))).sum(-1)",
+        Body("Mixture.log_prob"),
+        """
+        return (self.log_weights.exp() * self.components.log_prob(value.unsqueeze(-2))).sum(-1)
+        """,
         ("tests/vaebook/distributions/test_learned_priors.py::test_a_mixture_integrates_to_one",),
     ),
     Mistake(
         "exp-log-var-in-the-priors-sampler",
         "Draw from the prior with exp(log σ²) for σ, while its density is right.",
         GAUSSIAN,
-        "return reparameterise(self.mu.expand(shape), self.log_var.expand(shape))",
-        "return self.mu + torch.exp(self.log_var) * torch.randn(shape).to(self.mu)",
+        Body("DiagonalGaussian.rsample"),
+        """
+        shape = self._extended_shape(torch.Size(sample_shape))
+        return self.mu + torch.exp(self.log_var) * torch.randn(shape).to(self.mu)
+        """,
         (
             "tests/vaebook/distributions/test_learned_priors.py::test_the_sampler_of_a_mixture_follows_its_density",
             "tests/vaebook/distributions/test_learned_priors.py::test_every_sampler_follows_its_density",
@@ -56,10 +63,14 @@ MIXTURES = (
         "vampprior-without-log-k",
         "log Σ exp of the posteriors' log-densities, and log K left out: a density of mass K.",
         LEARNED,
-        "return Mixture(log_weights, encode(self.pseudo_inputs))",
-        "mixture = Mixture(log_weights, encode(self.pseudo_inputs))\n"
-        "        mixture.log_weights = torch.zeros_like(log_weights)\n"
-        "        return mixture",
+        Body("VampPrior.forward"),
+        """
+        num_components = len(self.free_pseudo_inputs)
+        log_weights = self.free_pseudo_inputs.new_full((num_components,), -math.log(num_components))
+        mixture = Mixture(log_weights, encode(self.pseudo_inputs))
+        mixture.log_weights = torch.zeros_like(log_weights)
+        return mixture
+        """,
         (
             "tests/vaebook/distributions/test_learned_priors.py::test_a_vampprior_is_the_mean_of_posteriors",
             "tests/vaebook/distributions/test_learned_priors.py::test_every_learned_density_integrates_to_one",
@@ -69,9 +80,11 @@ MIXTURES = (
         "vampprior-divides-the-log-by-k",
         "Operator precedence: log(Σ exp) / K where log(Σ exp / K) is meant.",
         MIXTURE,
-        "return torch.logsumexp(self._log_joint(value), -1)",
-        "log_density = self.components.log_prob(value.unsqueeze(-2))\n"
-        "        return torch.logsumexp(log_density, -1) * self.log_weights.exp().mean()",
+        Body("Mixture.log_prob"),
+        """
+        log_density = self.components.log_prob(value.unsqueeze(-2))
+        return torch.logsumexp(log_density, -1) * self.log_weights.exp().mean()
+        """,
         (
             "tests/vaebook/distributions/test_learned_priors.py::test_a_vampprior_is_the_mean_of_posteriors",
         ),
@@ -80,8 +93,12 @@ MIXTURES = (
         "vampprior-without-gradient",
         "Encode detached pseudo-inputs: they stay the pictures they started as.",
         LEARNED,
-        "return Mixture(log_weights, encode(self.pseudo_inputs))",
-        "return Mixture(log_weights, encode(self.pseudo_inputs.detach()))",
+        Body("VampPrior.forward"),
+        """
+        num_components = len(self.free_pseudo_inputs)
+        log_weights = self.free_pseudo_inputs.new_full((num_components,), -math.log(num_components))
+        return Mixture(log_weights, encode(self.pseudo_inputs.detach()))
+        """,
         (
             "tests/vaebook/distributions/test_learned_priors.py::test_a_prior_has_no_batch_and_a_gradient",
         ),
@@ -90,8 +107,11 @@ MIXTURES = (
         "samples-of-the-vampprior-from-the-normal",
         "Train with the learned prior, then generate from N(0, I).",
         VAE,
-        "codes = self._draw(self.prior, num_images, seed)",
-        "codes = torch.randn(num_images, self.latent_dim)",
+        Body("VAE.sample"),
+        """
+        codes = torch.randn(num_images, self.latent_dim)
+        return self.decode_all(codes)
+        """,
         (
             "tests/vaebook/distributions/test_learned_priors.py::test_a_vae_trains_saves_and_samples_its_own_prior",
             "tests/vaebook/distributions/test_learned_priors.py::test_samples_of_a_trained_model_are_those_of_the_density_in_its_rate",
@@ -114,8 +134,13 @@ DENSITIES = (
         "log-determinant-per-dimension",
         "Add the flow's log-determinant to every dimension before summing: it counts d times.",
         FLOW,
-        "return self.base.log_prob(u) + log_det",
-        "return self.base.log_prob(u) + self.event_shape[0] * log_det",
+        Body("FlowDistribution.log_prob"),
+        """
+        check_event(value, self.event_shape)
+        u = self.transform(value)
+        log_det = self.transform.log_abs_det_jacobian(value, u)
+        return self.base.log_prob(u) + self.event_shape[0] * log_det
+        """,
         (
             "tests/vaebook/distributions/test_learned_priors.py::test_the_log_determinant_is_that_of_the_jacobian",
             "tests/vaebook/distributions/test_learned_priors.py::test_a_flow_in_more_dimensions_integrates_to_one",
@@ -125,8 +150,13 @@ DENSITIES = (
         "log-determinant-of-the-inverse",
         "Subtract the log-determinant of the map from codes to the base.",
         FLOW,
-        "return self.base.log_prob(u) + log_det",
-        "return self.base.log_prob(u) - log_det",
+        Body("FlowDistribution.log_prob"),
+        """
+        check_event(value, self.event_shape)
+        u = self.transform(value)
+        log_det = self.transform.log_abs_det_jacobian(value, u)
+        return self.base.log_prob(u) - log_det
+        """,
         (
             "tests/vaebook/distributions/test_learned_priors.py::test_every_learned_density_integrates_to_one",
         ),
@@ -146,8 +176,12 @@ DENSITIES = (
         "laplace-of-scale-one",
         "Take the Laplace distribution's scale for its deviation: its variance is 2 b².",
         FIXED,
-        "scale = torch.full((latent_dim,), math.sqrt(0.5))",
-        "scale = torch.full((latent_dim,), 1.0)",
+        Body("unit_laplace"),
+        """
+        check_count("latent_dim", latent_dim)
+        scale = torch.full((latent_dim,), 1.0)
+        return Independent(Laplace(torch.zeros(latent_dim), scale), 1)
+        """,
         (
             "tests/vaebook/distributions/test_fixed_priors.py::test_the_density_is_that_of_scipy_and_integrates_to_one",
         ),
@@ -177,10 +211,14 @@ DENSITIES = (
         "mean-that-dies-at-the-prior",
         "Let the encoder give a mean and a concentration from 0: at 0 the mean has no gradient.",
         POSTERIORS,
-        "alpha = (concentration + tilt).clamp(*LOG_BETA_PARAMETERS).exp()\n"
-        "    beta = (concentration - tilt).clamp(*LOG_BETA_PARAMETERS).exp()",
-        "alpha = 1 + F.relu(concentration) * torch.sigmoid(2 * tilt)\n"
-        "    beta = 1 + F.relu(concentration) * torch.sigmoid(-2 * tilt)",
+        Body("_beta"),
+        """
+        tilt, concentration = output[:, :latent_dim] / 2, output[:, latent_dim:]
+        alpha = 1 + F.relu(concentration) * torch.sigmoid(2 * tilt)
+        beta = 1 + F.relu(concentration) * torch.sigmoid(-2 * tilt)
+        side = output.new_full((latent_dim,), HALF_WIDTH)
+        return StretchedBeta(alpha, beta, -side, side)
+        """,
         (
             "tests/vaebook/distributions/test_learned_priors.py::test_at_the_prior_the_mean_still_moves_with_the_encoder",
         ),
@@ -189,7 +227,7 @@ DENSITIES = (
         "sphere-one-dimension-off",
         "Take d for d − 1 in the power spherical's normaliser: the sphere's surface has d − 1.",
         SPHERE,
-        "return 0.5 * (self.event_shape[0] - 1)",
+        Body("PowerSpherical._beta"),
         "return 0.5 * self.event_shape[0]",
         (
             "tests/vaebook/distributions/test_spherical.py::test_the_density_integrates_to_one_over_the_sphere",
@@ -200,7 +238,7 @@ DENSITIES = (
         "area-of-the-ball",
         "Take the volume of the ball for the area of the sphere.",
         SPHERE,
-        "return math.log(2) + 0.5 * dim * math.log(math.pi) - math.lgamma(0.5 * dim)",
+        Body("log_sphere_area"),
         "return 0.5 * dim * math.log(math.pi) - math.lgamma(0.5 * dim + 1)",
         ("tests/vaebook/distributions/test_spherical.py::test_areas_that_everybody_knows",),
     ),
@@ -208,7 +246,7 @@ DENSITIES = (
         "kl-on-the-sphere-negative",
         "Subtract the area's logarithm from the entropy.",
         SPHERE,
-        "return log_sphere_area(p.event_shape[0]) - q.entropy()",
+        Body("_kl_power_uniform"),
         "return q.entropy() - log_sphere_area(p.event_shape[0])",
         (
             "tests/vaebook/distributions/test_spherical.py::test_the_kl_is_positive_grows_and_knows_no_direction",
@@ -221,8 +259,11 @@ BEYOND_KL = (
         "discrepancy-with-the-diagonal",
         "Average over all pairs, each sample with itself among them: equal sets look different.",
         DISCREPANCY,
-        "return (matrix.sum() - matrix.diagonal().sum()) / (size * (size - 1))",
-        "return matrix.mean()",
+        Body("_mean_of_pairs"),
+        """
+        size = len(matrix)
+        return matrix.mean()
+        """,
         (
             "tests/vaebook/distributions/test_discrepancy.py::test_it_is_the_double_loop_over_pairs",
             "tests/vaebook/distributions/test_discrepancy.py::test_the_unbiased_estimate_is_unbiased",
@@ -242,8 +283,12 @@ BEYOND_KL = (
         "discrepancy-shared-out",
         "Divide the batch's term by its size, and let fit average once more.",
         WAE,
-        "return distortion + self.mmd_weight * self.discrepancy(codes)",
-        "return distortion + self.mmd_weight * self.discrepancy(codes) / len(codes)",
+        Body("WassersteinAutoencoder.loss"),
+        """
+        codes = self.encode(images)
+        distortion = -self.likelihood_of(codes).log_prob(images.to(self.device))
+        return distortion + self.mmd_weight * self.discrepancy(codes) / len(codes)
+        """,
         (
             "tests/vaebook/models/test_wae.py::test_the_loss_is_the_distortion_plus_the_discrepancy_of_the_batch",
         ),

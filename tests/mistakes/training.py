@@ -1,6 +1,6 @@
 """Mistakes in the training loop: its batches, steps, schedules, callbacks and checkpoints."""
 
-from tests.mistakes.planting import Mistake
+from tests.mistakes.planting import Body, Mistake
 
 FIT = "vaebook/training/fit.py"
 STATE = "vaebook/training/state.py"
@@ -55,9 +55,15 @@ STEPS = (
         "batches-averaged-evenly",
         "Report the mean of the batch means, although the last batch is smaller.",
         "vaebook/training/losses.py",
-        "            self.totals[player] += mean * num_examples\n"
-        "        self.num_examples += num_examples\n",
-        "            self.totals[player] += mean\n        self.num_examples += 1\n",
+        Body("EpochLosses._take"),
+        """
+        for player, mean in enumerate(means):
+            if not math.isfinite(mean):
+                raise FloatingPointError(self.num_steps, player, mean)
+            self.totals[player] += mean
+        self.num_examples += 1
+        self.num_steps += 1
+        """,
         (
             "tests/vaebook/training/test_fit.py::test_the_loss_of_an_epoch_is_the_mean_over_images_not_over_batches",
         ),
@@ -105,8 +111,13 @@ STEPS = (
         "rate-fixed-in-the-graph",
         "Capture a step with the learning rate of that moment: no schedule moves it.",
         "vaebook/training/capture.py",
-        'group["lr"] = torch.as_tensor(group["lr"], dtype=torch.float32, device=device)',
-        'group["lr"] = float(group["lr"])',
+        Body("make_capturable"),
+        """
+        for group in optimizer.param_groups:
+            if "capturable" in group:
+                group["capturable"] = True
+                group["lr"] = float(group["lr"])
+        """,
         (
             "tests/vaebook/training/test_loop.py::test_a_captured_step_would_read_the_rate_that_a_schedule_sets",
         ),
@@ -125,8 +136,12 @@ STEPS = (
         "kl-in-half-precision",
         "Compute the loss in the precision of the networks.",
         "vaebook/models/vae.py",
-        "output = self.encoder(images.to(self.device)).to(self.dtype)",
-        "output = self.encoder(images.to(self.device))",
+        Body("VAE.posterior"),
+        """
+        check_images(images, self.image_shape, dtype=self.dtype)
+        output = self.encoder(images.to(self.device))
+        return POSTERIORS[self.posterior_family].build(output, self.latent_dim)
+        """,
         (
             "tests/vaebook/models/test_latent_variable.py::test_under_bfloat16_only_the_networks_round",
         ),
@@ -165,8 +180,13 @@ STEPS = (
         "mask-left-behind",
         "Take every entry that is no NaN for observed, whatever the mask says.",
         "vaebook/models/incomplete_vae.py",
-        "        values, observed = self._table(values, observed)\n        codes =",
-        "        values, observed = self._table(values, None)\n        codes =",
+        Body("IncompleteVAE.loss"),
+        """
+        values, observed = self._table(values, None)
+        codes = self.posterior(values, observed).rsample((self.num_importance,))
+        log_weights = self.log_weights(values, observed, codes)
+        return math.log(self.num_importance) - torch.logsumexp(log_weights, 0)
+        """,
         ("tests/vaebook/training/test_batches.py::test_a_mask_goes_to_the_loss_with_its_rows",),
     ),
 )

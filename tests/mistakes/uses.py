@@ -1,6 +1,6 @@
 """Mistakes in using a VAE (chapter 13)."""
 
-from tests.mistakes.planting import Mistake
+from tests.mistakes.planting import Body, Mistake
 
 DETECTION = "vaebook/metrics/detection.py"
 IMPORTANCE = "vaebook/metrics/likelihood/importance.py"
@@ -35,8 +35,15 @@ USES: tuple[Mistake, ...] = (
         "interval-without-the-effective-size",
         "Take 1/√K for the error of the logarithm, as if all weights were alike.",
         IMPORTANCE,
-        "half = num_errors * (1 / effective - 1 / len(log_weights)).clamp(min=0).sqrt()",
-        "half = num_errors * torch.full_like(effective, len(log_weights)).rsqrt()",
+        Body("log_mean_interval"),
+        """
+        check_real("num_errors", num_errors, above=0)
+        log_weights = _log_weights(log_weights)
+        centre = log_mean_weight(log_weights)[0]
+        effective = effective_sample_size(log_weights)
+        half = num_errors * torch.full_like(effective, len(log_weights)).rsqrt()
+        return centre - half, centre + half
+        """,
         (
             "tests/vaebook/metrics/likelihood/test_laplace.py::test_the_interval_covers_the_truth_where_weights_are_light",
         ),
@@ -101,9 +108,16 @@ USES: tuple[Mistake, ...] = (
         "condition-in-the-encoder-alone",
         "Forget the condition in the decoder: nobody can ask for a class.",
         CONDITIONAL,
-        "        if self.decoder_sees:\n            told",
-        "        if self.decoder_sees:\n            conditions = torch.zeros_like(conditions)\n"
-        "            told",
+        Body("ConditionalVAE.likelihood_of"),
+        """
+        conditions = self._conditions(conditions, codes.shape[-2])
+        told = codes
+        if self.decoder_sees:
+            conditions = torch.zeros_like(conditions)
+            told = torch.cat([codes, conditions.expand(*codes.shape[:-1], -1)], -1)
+        output = self.decoder(told.reshape(-1, told.shape[-1])).to(self.dtype)
+        return self.likelihood(output.reshape(*codes.shape[:-1], *output.shape[1:]))
+        """,
         ("tests/vaebook/models/test_conditional_vae.py::test_each_side_sees_what_it_is_told",),
     ),
     Mistake(
@@ -118,8 +132,15 @@ USES: tuple[Mistake, ...] = (
         "conditional-samples-from-the-standard-normal",
         "Train a prior p(z | c), and draw from N(0, I).",
         CONDITIONAL,
-        'codes = self._draw(prior, num_samples, seed, "num_samples")  # [s, n, d]',
-        "codes = torch.randn(num_samples, len(conditions), self.latent_dim).to(conditions)",
+        Body("ConditionalVAE.sample"),
+        """
+        conditions = self._conditions(conditions)
+        with torch.no_grad(), evaluating(self):
+            prior = self.prior(conditions)
+        codes = torch.randn(num_samples, len(conditions), self.latent_dim).to(conditions)
+        images = self.decode_all(codes.flatten(0, 1), conditions.repeat(num_samples, 1))
+        return images.unflatten(0, codes.shape[:2])
+        """,
         (
             "tests/vaebook/models/test_conditional_vae.py::test_samples_come_from_the_prior_of_their_condition",
         ),
@@ -144,8 +165,13 @@ USES: tuple[Mistake, ...] = (
         "incomplete-mean-of-logs",
         "Average the log-weights of K codes: the ELBO, which no further sample tightens.",
         INCOMPLETE,
-        "return math.log(self.num_importance) - torch.logsumexp(log_weights, 0)",
-        "return -log_weights.mean(0)",
+        Body("IncompleteVAE.loss"),
+        """
+        values, observed = self._table(values, observed)
+        codes = self.posterior(values, observed).rsample((self.num_importance,))
+        log_weights = self.log_weights(values, observed, codes)
+        return -log_weights.mean(0)
+        """,
         ("tests/vaebook/models/test_incomplete.py::test_the_bound_in_scipy",),
     ),
     Mistake(
@@ -160,8 +186,11 @@ USES: tuple[Mistake, ...] = (
         "imputation-with-equal-weights",
         "Average over q(z | observed) without the importance weights.",
         INCOMPLETE,
-        "weights = torch.softmax(self.log_weights(values, observed, codes), 0)  # [k, n]",
-        "weights = torch.full_like(self.log_weights(values, observed, codes), 1 / len(codes))",
+        Body("IncompleteVAE._expected"),
+        """
+        weights = torch.full_like(self.log_weights(values, observed, codes), 1 / len(codes))
+        return (weights[..., None] * self._means(codes)).sum(0)
+        """,
         (
             "tests/vaebook/models/test_incomplete.py::test_imputation_is_the_exact_conditional_of_a_linear_decoder",
         ),
@@ -178,7 +207,7 @@ USES: tuple[Mistake, ...] = (
         "imputation-scored-where-nothing-was-missing",
         "Take the error over all entries: those that were given are right for nothing.",
         IMPUTATION,
-        "return float((filled - table)[missing].square().mean().sqrt())",
+        Body("missing_rmse"),
         "return float((filled - table).square().mean().sqrt())",
         ("tests/vaebook/models/test_incomplete.py::test_errors_are_of_the_missing_entries_alone",),
     ),
@@ -186,8 +215,12 @@ USES: tuple[Mistake, ...] = (
         "inpainting-with-the-answer",
         "Leave the hidden half in the condition.",
         INPAINTING,
-        "ink = torch.where(visible_pixels(halves), 1 - images, 0.0)",
-        "ink = 1 - images",
+        Body("conditions_of"),
+        """
+        ink = 1 - images
+        which = nn.functional.one_hot(halves, len(HALVES)).to(images)
+        return torch.cat([ink.flatten(1), which], 1)
+        """,
         (
             "tests/vaebook/experiments/test_uses.py::test_the_condition_tells_nothing_of_the_hidden_half",
         ),
