@@ -108,7 +108,7 @@ def run_pytest(root: Path, tests: list[str]) -> None:
     """In a process of its own, whose processor time is limited."""
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
     options = ["-x", "-q", "-p", "no:cacheprovider", "--tb=line"]
-    running._pytest(root, [*options, *tests], root / "log.txt")
+    running.pytest_in(root, [*options, *tests], root / "log.txt")
 
 
 def main() -> None:

@@ -70,7 +70,7 @@ def run_tests(
     options = ["-q", "-p", "no:cacheprovider", "--tb=short", f"--junitxml={report}"]
     options += ["-x"] if stop_early else []
     start = time.perf_counter()
-    process = context.Process(target=_pytest, args=(root, [*options, *arguments], log))  # type: ignore[attr-defined]
+    process = context.Process(target=pytest_in, args=(root, [*options, *arguments], log))  # type: ignore[attr-defined]
     process.start()
     process.join(TIMEOUT)
     if process.is_alive():
@@ -83,7 +83,7 @@ def run_tests(
     )
 
 
-def _pytest(root: Path, arguments: list[str], log: Path) -> None:
+def pytest_in(root: Path, arguments: list[str], log: Path) -> None:
     """In the new process: the copy's package and the copy's tests, output into the log."""
     gc.freeze()  # what was imported before need not be looked through: pytest collects often
     with log.open("w") as file:
