@@ -3,6 +3,7 @@
 import contextlib
 import functools
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -217,3 +218,23 @@ def test_it_takes_any_module_and_half_and_double_tensors() -> None:
     shared: Tensor = torch.zeros(2)
     assert description(Net(t=shared))["class"] == "Net"
     assert description(nn.Sequential())["class"] == "Sequential"
+
+
+@pytest.mark.parametrize(
+    ("wrap", "deepest"),
+    [
+        (lambda value: {"in": value}, 6),
+        (lambda value: SimpleNamespace(inner=value), 6),
+        (lambda value: [{"in": value}], 3),  # two levels each
+        (lambda value: functools.partial(max, value), 2),  # its parts, their tuple, what is there
+    ],
+    ids=["mapping", "object", "list", "partial"],
+)
+def test_settings_are_told_apart_six_levels_down_and_no_further(
+    wrap: Callable[[object], object], deepest: int
+) -> None:
+    one, other = 1.0, 2.0
+    for level in range(1, deepest + 2):
+        one, other = wrap(one), wrap(other)  # type: ignore[assignment]
+        apart = description(Net(act=one)) != description(Net(act=other))
+        assert apart == (level <= deepest), level
