@@ -20,13 +20,7 @@ from tests.mistakes.planting import ROOT
 from tests.mistakes.running import Outcome, run_tests, start_processes_from_a_warm_one
 
 # Slow, or not about what the package computes.
-NOT_OF_THE_PACKAGE = {
-    "test_mistakes",
-    "test_package",
-    "test_book",
-    "test_notebooks",
-    "test_extensions",
-}
+NOT_OF_THE_PACKAGE = {"test_package", "test_gpu"}
 CONTROL = Mistake("no-mistake", "None, for control: the copy must pass.", "", "", "", ())
 NBVAL = ("--nbval", "--nbval-current-env", "--nbval-cell-timeout=300")
 
@@ -45,8 +39,8 @@ class Row:
 
 def package_tests() -> list[str]:
     """The test files of the package."""
-    paths = sorted((ROOT / "tests").glob("test_*.py"))
-    return [f"tests/{path.name}" for path in paths if path.stem not in NOT_OF_THE_PACKAGE]
+    paths = sorted((ROOT / "tests" / "vaebook").rglob("test_*.py"))
+    return [str(path.relative_to(ROOT)) for path in paths if path.stem not in NOT_OF_THE_PACKAGE]
 
 
 def chapters() -> list[str]:

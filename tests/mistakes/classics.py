@@ -1,15 +1,6 @@
-"""Mistakes of chapters 01 to 06, and the list of all."""
+"""Mistakes of chapters 01 to 06."""
 
-from tests.mistakes.adversarial import ADVERSARIAL
-from tests.mistakes.blur import BLUR
-from tests.mistakes.comparison import COMPARISON
-from tests.mistakes.latent_flow import LATENT_FLOW
-from tests.mistakes.latents import LATENTS
-from tests.mistakes.losses import LOSSES
 from tests.mistakes.planting import Body, Mistake
-from tests.mistakes.priors import PRIORS
-from tests.mistakes.training import TRAINING
-from tests.mistakes.uses import USES
 
 GAUSSIAN = "vaebook/distributions/gaussian.py"
 DIVERGENCES = "vaebook/distributions/divergences.py"
@@ -686,8 +677,4 @@ HARMLESS = Mistake(
     ),
 )
 
-MISTAKES: tuple[Mistake, ...] = (
-    *(*KL, *SAMPLING, *LIKELIHOOD, *BOUND, *DATA, *TRAINING, *MEASURES),
-    *(*LOSSES, *LATENTS, *PRIORS, *BLUR),
-    *(*ADVERSARIAL, *COMPARISON, *LATENT_FLOW, *USES),
-)
+CLASSICS = (*KL, *SAMPLING, *LIKELIHOOD, *BOUND, *DATA, *MEASURES)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import ROOT, run
 from tests.mistakes import HARMLESS, MISTAKES, Mistake, copy_repository, plant, planted
+from tests.mistakes.__main__ import package_tests
 from tests.mistakes.digits import corrupt_a_digit
 from tests.mistakes.planting import Body
 from tests.mistakes.running import Outcome, read_report
@@ -98,6 +99,17 @@ def test_a_body_is_replaced_however_it_was_written(tmp_path: Path) -> None:
 def test_a_mistake_must_still_be_python() -> None:
     with pytest.raises(SyntaxError):
         planted(mistake("x / 2", "x /"), SOUND)
+
+
+def test_the_full_run_meets_every_test_of_the_package() -> None:
+    files = package_tests()
+    assert len(files) > 80
+    mirrored = {Path(name).parts[2] for name in files}
+    assert mirrored >= {"training", "data", "distributions", "models", "metrics", "experiments"}
+    for classic in MISTAKES:
+        for test in classic.caught_by:
+            file = test.partition("::")[0]
+            assert file in files or not file.startswith("tests/vaebook/"), file
 
 
 def test_the_working_tree_is_never_touched() -> None:

@@ -6,7 +6,7 @@ import torch
 from sklearn.decomposition import PCA
 
 from vaebook.data import load_dogs
-from vaebook.experiments.measures import reconstruction_rmse, rmse
+from vaebook.experiments.pixel_errors import reconstruction_rmse, rmse
 from vaebook.experiments.settings import DOG_NETWORK, DOG_TRAINING
 from vaebook.models import Autoencoder, Conv, Network
 from vaebook.training import fit, seeded

@@ -19,7 +19,7 @@ from vaebook.distributions import (
     fit_mixture,
     standard_normal,
 )
-from vaebook.experiments.measures import rmse
+from vaebook.experiments.pixel_errors import rmse
 from vaebook.experiments.settings import DOG_NETWORK, DOG_TRAINING
 from vaebook.metrics import (
     Reference,

@@ -10,7 +10,7 @@ from vaebook.data import ImageData, load_fashion
 from vaebook.data.dogs import load_dogs
 from vaebook.distributions import GaussianLikelihood, LearnedGaussianLikelihood, fit_gaussian
 from vaebook.distributions.likelihoods import OneSigmaLikelihood
-from vaebook.experiments.measures import reconstruction_rmse
+from vaebook.experiments.pixel_errors import reconstruction_rmse
 from vaebook.experiments.settings import DOG_LATENT_DIM, DOG_NETWORK, DOG_TRAINING
 from vaebook.metrics import (
     Reference,

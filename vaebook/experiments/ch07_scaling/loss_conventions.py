@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from vaebook._checks import ImageShape
 from vaebook.data import ImageData, load_fashion
 from vaebook.distributions import CONVENTIONS, GaussianLikelihood, LossConvention
-from vaebook.experiments.measures import reconstruction_rmse
+from vaebook.experiments.pixel_errors import reconstruction_rmse
 from vaebook.metrics import active_units, evaluate_elbo, sharpness
 from vaebook.models import MLP, VAE
 from vaebook.training import fit, seeded

@@ -27,7 +27,7 @@ from vaebook.experiments.ch07_scaling.loss_conventions import (
     NETWORK,
     GreyCrossEntropyVAE,
 )
-from vaebook.experiments.measures import reconstruction_rmse
+from vaebook.experiments.pixel_errors import reconstruction_rmse
 from vaebook.metrics import active_units, evaluate_elbo, sharpness
 from vaebook.metrics.batches import evaluate_in_batches
 from vaebook.models import VAE

@@ -9,7 +9,7 @@ from vaebook.data import ImageData
 from vaebook.data.dogs import load_dogs
 from vaebook.distributions import DiagonalGaussian, GaussianLikelihood
 from vaebook.experiments.ch06_vae.anatomy import FIXED_SIGMA, NUM_KEPT
-from vaebook.experiments.measures import reconstruction_rmse
+from vaebook.experiments.pixel_errors import reconstruction_rmse
 from vaebook.experiments.settings import DOG_DEEP, DOG_DEEP_TRAINING, DOG_LATENT_DIM
 from vaebook.metrics import (
     Reference,

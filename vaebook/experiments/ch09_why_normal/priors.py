@@ -18,7 +18,7 @@ from torch.distributions import Distribution
 from vaebook.data import ImageData, load_dogs
 from vaebook.distributions import fit_codes, fit_mixture
 from vaebook.experiments.ch09_why_normal.specs import MODELS, vae
-from vaebook.experiments.measures import reconstruction_rmse
+from vaebook.experiments.pixel_errors import reconstruction_rmse
 from vaebook.experiments.settings import DOG_DEEP_TRAINING
 from vaebook.metrics import Reference, evaluate_elbo, importance_weighted_nll, measure_samples
 from vaebook.models import VAE, VQVAE, LatentVariableModel

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from vaebook.data import FACTOR_NAMES, ImageData, factor_range
 from vaebook.data.breeds import CHANGED, breeds, shares
 from vaebook.experiments.ch11_gan.models import BASELINE, RECIPES, REFERENCE, train
-from vaebook.experiments.measures import reconstruction_rmse
+from vaebook.experiments.pixel_errors import reconstruction_rmse
 from vaebook.metrics import Reference, invert, measure_samples
 from vaebook.metrics.dogs import DOG_THRESHOLD, nearest_dog
 from vaebook.models import GAN, VAE

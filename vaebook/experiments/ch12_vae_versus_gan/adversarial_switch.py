@@ -16,7 +16,7 @@ from vaebook.experiments.ch12_vae_versus_gan.specs import (
     judge_of,
     network_of,
 )
-from vaebook.experiments.measures import rmse
+from vaebook.experiments.pixel_errors import rmse
 from vaebook.metrics import frechet_distance, relative_sharpness
 from vaebook.metrics.samples.measure import Features
 from vaebook.models import VAE, VAEGAN

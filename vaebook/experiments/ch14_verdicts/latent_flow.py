@@ -11,7 +11,7 @@ from torch.distributions import Distribution
 from vaebook.data import ImageData, load_dogs
 from vaebook.experiments.ch09_why_normal.priors import codes_of, with_prior
 from vaebook.experiments.ch14_verdicts.specs import ENCODERS, NOISE, PRIORS, train
-from vaebook.experiments.measures import reconstruction_rmse
+from vaebook.experiments.pixel_errors import reconstruction_rmse
 from vaebook.metrics import Reference, importance_weighted_nll, measure_samples
 from vaebook.models import VAE, LatentVariableModel
 from vaebook.training import seeded

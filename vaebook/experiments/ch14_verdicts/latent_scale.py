@@ -9,7 +9,7 @@ from vaebook.distributions import ContinuousFlow, fit_flow_matching
 from vaebook.experiments.ch09_why_normal.priors import codes_of
 from vaebook.experiments.ch14_verdicts.latent_flow import draw, rate_of
 from vaebook.experiments.ch14_verdicts.specs import train
-from vaebook.experiments.measures import reconstruction_rmse
+from vaebook.experiments.pixel_errors import reconstruction_rmse
 from vaebook.metrics import Reference, measure_samples, posterior_parameters
 from vaebook.models import VAE
 

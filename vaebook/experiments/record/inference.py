@@ -47,15 +47,23 @@ def mean_interval(
     values = _values("sample", sample)
     if len(values) < 2:
         raise ValueError(f"sample has {len(values)} {unit}; expected two or more.")
-    error = values.std(ddof=1) / len(values) ** 0.5
-    if error == 0 and not resolution > 0:
+    half = half_width(values, level)
+    if half == 0 and not resolution > 0:
         raise ValueError(
             f"all {len(values)} values are {values[0]:g}, and an interval of width zero claims "
             "too much; expected the step in which they are measured: resolution=."
         )
-    half = _quantile((1 + level) / 2, len(values) - 1) * error + resolution / 2
+    half += resolution / 2
     mean = float(values.mean())
     return Interval(mean, mean - half, mean + half, unit, len(values), level)
+
+
+def half_width(sample: np.ndarray, level: float = 0.95) -> float:
+    """Half of the confidence interval of a mean by Student's t; NaN for fewer than two values."""
+    if len(sample) < 2:
+        return float("nan")
+    error = float(sample.std(ddof=1)) / len(sample) ** 0.5
+    return _quantile((1 + level) / 2, len(sample) - 1) * error
 
 
 def share_interval(

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from vaebook.experiments.record.inference import half_width
+
 # Records keep six significant digits: the last may be off by half a unit.
 ROUNDING = 5e-6
 
@@ -39,7 +41,9 @@ def summarise(
         condition = dict(zip(by, key, strict=True))
         for value in values:
             sample = group[value].dropna().to_numpy(float)
-            mean, sd, half = _mean_sd_half(sample)
+            mean = float(sample.mean()) if len(sample) else float("nan")
+            sd = float(sample.std(ddof=1)) if len(sample) > 1 else float("nan")
+            half = half_width(sample)
             rows.append(
                 {**condition, "value": value, "mean": mean, "sd": sd, "seeds": len(sample)}
                 | {"low": mean - half, "high": mean + half}
@@ -62,14 +66,6 @@ def intervals(
     wide = long.pivot(index=list(by), columns="value", values="cell")  # noqa: PD010 (no numbers)
     order = pd.MultiIndex.from_frame(keys) if len(by) > 1 else pd.Index(keys[by[0]])
     return wide.loc[order, list(dict.fromkeys(long["value"]))].rename_axis(columns=None)
-
-
-def _mean_sd_half(sample: np.ndarray) -> tuple[float, float, float]:
-    if len(sample) < 2:
-        return (float(sample.mean()) if len(sample) else float("nan")), float("nan"), float("nan")
-    sd = float(sample.std(ddof=1))
-    half = float(stats.t.ppf(0.975, len(sample) - 1)) * sd / len(sample) ** 0.5
-    return float(sample.mean()), sd, half
 
 
 def prediction_interval(sample: Sequence[float], level: float = 0.99) -> tuple[float, float]:
