@@ -31,7 +31,7 @@ def interval_plot(
         x: the column of ``rows`` to draw them against, or the values.
         factor: of all three, such as 100 for a share in per cent.
         within: where bars are cut off, such as ``(0, 1)`` for a share.
-        **style: as for ``Axes.errorbar``.
+        style: as for ``Axes.errorbar``.
 
     Raises:
         ValueError: if a column is missing.
@@ -73,7 +73,7 @@ def dot_panel(
         factor: of all three, such as 100 for a share in per cent.
         within: where bars are cut off, such as ``(0, 1)`` for a share.
         label: what the legend calls this set.
-        **style: as for ``Axes.errorbar``.
+        style: as for ``Axes.errorbar``.
 
     Raises:
         ValueError: if a column is missing, or two rows have one key.

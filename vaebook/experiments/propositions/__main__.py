@@ -39,9 +39,9 @@ def main() -> int:
         print(f"     seen before: {proposition.seen}")
         for row in chances(proposition, tries=arguments.tries).to_dict("records"):
             shares = ", ".join(f"{answer} {row[answer]:.0%}" for answer in ANSWERS)
-            bound = f"≥ {row['at_least']:.0%}" if row["at_least"] else f"≤ {row['at_most']:.0%}"
+            asked = f"{row['wanted']} ≥ {row['at_least']:.0%}"
             mark = "" if row["good"] else "   MISSED"
-            print(f"     {row['world']:32} {shares}; asked: {row['wanted']} {bound}{mark}")
+            print(f"     {row['world']:32} {shares}; asked: {asked}{mark}")
             good &= bool(row["good"])
         print()
     print(f"in all {hours:.1f} core-hours, estimated from the records that stand")

@@ -1,4 +1,11 @@
-"""How intervals become an answer, under one condition and over several."""
+"""How intervals become an answer, under one condition and over several.
+
+Under one condition an answer errs with a chance of α on either side. That a sentence holds under
+*every* condition is claimed if it holds under each at that level; no correction is needed, since
+all of them must hold. That it *depends*, or fails *somewhere*, is claimed of some conditions among
+many, and then each is asked at α over their number (Bonferroni, which is right whatever they have
+in common, such as seeds).
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -8,7 +15,9 @@ import pandas as pd
 from vaebook.experiments.propositions.proposition import Answer, Decision, Finding
 from vaebook.experiments.record.inference import Interval
 
-ALPHA = 0.025  # chance to claim what is not so, on one side, over all conditions of a proposition
+ALPHA = 0.025  # chance of a wrong definite answer on one side
+Find = Callable[[pd.DataFrame, float], tuple[Interval, Answer]]
+Findings = Sequence[Finding]
 
 
 def above(interval: Interval, margin: float) -> Answer:
@@ -25,28 +34,16 @@ def below(interval: Interval, margin: float) -> Answer:
     return "does not hold" if interval.low > margin else "undecided"
 
 
-def within(interval: Interval, margin: float) -> Answer:
-    """Is the mean nearer to 0 than ``margin``?"""
-    if -margin < interval.low and interval.high < margin:
-        return "holds"
-    outside = interval.low > margin or interval.high < -margin
-    return "does not hold" if outside else "undecided"
-
-
-def one_sided(num_conditions: int) -> float:
-    """The level of intervals of which one end is read, under each of so many conditions.
-
-    Each end lies on the wrong side with a chance of α over the number of conditions, so that one
-    condition among many is not taken for a dependence that is none (Bonferroni).
-    """
+def level(num_conditions: int = 1) -> float:
+    """Of the intervals under each of so many conditions: each end errs with α over their number."""
     return 1 - 2 * ALPHA / num_conditions
 
 
 def by_condition(
     table: pd.DataFrame,
     conditions: Sequence[str],
-    find: Callable[[pd.DataFrame, float], tuple[Interval, Answer]],
-    combine: Callable[[Sequence[Finding]], Answer] | None = None,
+    find: Find,
+    combine: Callable[[Findings, Findings], Answer] | None = None,
 ) -> Decision:
     """Ask under each condition, and put the answers together.
 
@@ -54,38 +51,32 @@ def by_condition(
         table: the record.
         conditions: columns that name a condition; none asks once, of all rows.
         find: from the rows of one condition and the level of confidence to interval and answer.
-        combine: how; by default :func:`everywhere`.
+        combine: from the findings at the plain level and at the strict one; by default
+            :func:`everywhere`.
     """
     groups = list(table.groupby(list(conditions), sort=False)) if conditions else [((), table)]
-    level = one_sided(len(groups))
-    findings = tuple(
-        Finding(", ".join(map(str, np.atleast_1d(key))) if conditions else "", *find(part, level))
-        for key, part in groups
-    )
-    return Decision((combine or everywhere)(findings), findings)
+
+    def found(at: float) -> tuple[Finding, ...]:
+        return tuple(
+            Finding(", ".join(map(str, np.atleast_1d(key))) if conditions else "", *find(part, at))
+            for key, part in groups
+        )
+
+    plain, strict = found(level()), found(level(len(groups)))
+    return Decision((combine or everywhere)(plain, strict), plain)
 
 
-def everywhere(findings: Sequence[Finding]) -> Answer:
-    """It holds if it does under every condition; it depends where both answers were found."""
-    found = {finding.answer for finding in findings}
-    if found == {"holds"}:
-        return "holds"
-    if found == {"does not hold"}:
-        return "does not hold"
-    return "depends" if {"holds", "does not hold"} <= found else "undecided"
+def everywhere(plain: Findings, strict: Findings) -> Answer:
+    """It holds if it does under every condition; it depends where both answers are certain."""
+    answers = {finding.answer for finding in plain}
+    if len(answers) == 1:
+        return answers.pop()
+    certain = {finding.answer for finding in strict}
+    return "depends" if {"holds", "does not hold"} <= certain else "undecided"
 
 
-def always(findings: Sequence[Finding]) -> Answer:
+def always(plain: Findings, strict: Findings) -> Answer:
     """Of a sentence that says "at every": one condition where it does not hold ends it."""
-    found = [finding.answer for finding in findings]
-    if "does not hold" in found:
+    if any(finding.answer == "does not hold" for finding in strict):
         return "does not hold"
-    return "holds" if set(found) == {"holds"} else "undecided"
-
-
-def somewhere(findings: Sequence[Finding]) -> Answer:
-    """Of a sentence that says "at least one": one condition where it holds is enough."""
-    found = [finding.answer for finding in findings]
-    if "holds" in found:
-        return "holds"
-    return "does not hold" if set(found) == {"does not hold"} else "undecided"
+    return "holds" if all(finding.answer == "holds" for finding in plain) else "undecided"

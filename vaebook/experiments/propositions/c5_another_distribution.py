@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from vaebook.experiments.propositions.answers import ALPHA, one_sided, somewhere
+from vaebook.experiments.propositions.answers import ALPHA, level
 from vaebook.experiments.propositions.proposition import (
     Answer,
     Decision,
@@ -21,41 +21,79 @@ from vaebook.experiments.record.inference import holm, mean_interval, pairs
 NUM_SEEDS = 24
 NUM_PICTURES = 400
 POINTS = 0.05
-OTHERS = ("Laplace", "uniform", "sphere", "mixture", "VampPrior", "flow", "discrete codes")
-SD = 0.03  # over trainings, beside the pictures' chance; recorded differences: 0.04 to 0.09
+# None has a second model fitted to its codes: a normal prior with one would gain as well.
+OTHERS = ("Laplace", "uniform", "sphere", "mixture", "VampPrior", "flow")
+VALUES = ("validity", "coverage")
+SD = 0.034  # as in C4
+MODELS: dict[str, tuple[object, ...]] = {"model": ("normal", *OTHERS)}
 
 
 def another(table: pd.DataFrame) -> Decision:
-    """At least one other distribution gives dogs no more than the margin less often.
+    """At least one other distribution gives dogs, and as many kinds, within the margin.
 
-    One-sided tests, seed by seed, corrected for the seven by Holm.
+    For each, two one-sided tests seed by seed, both of which must reject, so that the larger
+    p-value counts; of the six, corrected by Holm. None is as good if each is worse for certain.
     """
-    differences = [pairs(table, "model", name, "normal", "validity") for name in OTHERS]
     step = 1 / NUM_PICTURES
-    p_values = [
-        stats.ttest_1samp(values, -POINTS, alternative="greater").pvalue if values.std() else 1.0
-        for values in differences
-    ]
+    p_values, worst = [], []
+    for name in OTHERS:
+        differences = [pairs(table, "model", name, "normal", value) for value in VALUES]
+        p_values.append(
+            max(
+                float(stats.ttest_1samp(values, -POINTS, alternative="greater").pvalue)
+                if values.std() > 0
+                else float(values.mean() <= -POINTS)
+                for values in differences
+            )
+        )
+        found = [
+            mean_interval(values, unit="seed", level=level(), resolution=step)
+            for values in differences
+        ]
+        worst.append(min(found, key=lambda interval: interval.high))
     findings = []
-    for name, values, p_value in zip(OTHERS, differences, holm(p_values), strict=True):
-        level = one_sided(len(OTHERS))
-        interval = mean_interval(values, unit="seed", level=level, resolution=step)
+    for name, interval, p_value in zip(OTHERS, worst, holm(p_values), strict=True):
         answer: Answer = "holds" if p_value < ALPHA else "undecided"
         if interval.high < -POINTS:
             answer = "does not hold"
         findings.append(Finding(name, interval, answer))
-    return Decision(somewhere(findings), tuple(findings))
+    answers = {finding.answer for finding in findings}
+    decided: Answer = "undecided"
+    if "holds" in answers:
+        decided = "holds"
+    elif answers == {"does not hold"}:
+        decided = "does not hold"
+    return Decision(decided, tuple(findings))
 
 
-def _trial(rng: np.random.Generator, gains: Mapping[str, float]) -> pd.DataFrame:
-    means = {"normal": 0.65} | {name: 0.65 + gains.get(name, gains[""]) for name in OTHERS}
-    return measured(
-        rng, "validity", means, num_seeds=NUM_SEEDS, sd=SD, shared_sd=0.02,
-        num_pictures=NUM_PICTURES,
-    )  # fmt: skip
+Gains = Mapping[str, float]  # by prior; "" for those that are not named
 
 
-RECORDED = {
+def _trial(rng: np.random.Generator, validity: Gains, coverage: Gains) -> pd.DataFrame:
+    def column(name: str, base: float, gains: Gains) -> pd.Series:
+        def mean(table: pd.DataFrame) -> pd.Series:
+            return base + table["model"].map(
+                lambda model: 0.0 if model == "normal" else gains.get(model, gains[""])
+            )
+
+        drawn = measured(
+            rng,
+            name,
+            mean,
+            num_seeds=NUM_SEEDS,
+            levels=MODELS,
+            sd=SD,
+            within=(),
+            num_pictures=NUM_PICTURES if name == "validity" else 0,
+        )
+        return drawn
+
+    table = column("validity", 0.65, validity)
+    return table.assign(coverage=column("coverage", 0.8, coverage)["coverage"])
+
+
+LEVEL: Gains = {"": 0.0}
+RECORDED: Gains = {
     "": 0.0,
     "Laplace": -0.10,
     "uniform": -0.21,
@@ -63,32 +101,55 @@ RECORDED = {
     "mixture": 0.03,
     "VampPrior": -0.05,
     "flow": 0.01,
-    "discrete codes": 0.10,
 }
 
 PROPOSITIONS = (
     Proposition(
         "C5",
         "At least one other distribution, with the loss that fits it, does as well.",
-        "points of dogs that another prior gives more than the normal one",
+        "points of dogs, and of the factors that they cover, that another prior gives more",
         POINTS,
-        "one dog in twenty, as in C4a",
+        "one dog in twenty, as in C4",
         "seed",
         NUM_SEEDS,
         NUM_PICTURES,
         "priors_again",
-        ("seed", "model", "validity"),
+        VALUES,
         another,
         (
             World(
-                "true of one of seven", partial(_trial, gains={"": -0.2, "flow": 0.0}), "holds", 0.9
+                "true of one",
+                partial(_trial, validity={"": -0.2, "flow": 0.0}, coverage=LEVEL),
+                "holds",
+                0.8,
             ),
-            World("nothing differs", partial(_trial, gains={"": 0.0}), "holds", 0.8),
-            World("false", partial(_trial, gains={"": -0.15}), "does not hold", 0.9),
-            World("all on the margin", partial(_trial, gains={"": -POINTS}), "holds", at_most=0.05),
-            World("as recorded", partial(_trial, gains=RECORDED), "holds", 0.9),
+            World("nothing differs", partial(_trial, validity=LEVEL, coverage=LEVEL), "holds", 0.8),
+            World(
+                "false", partial(_trial, validity={"": -0.15}, coverage=LEVEL), "does not hold", 0.9
+            ),
+            World(
+                "all on the margin",
+                partial(_trial, validity={"": -POINTS}, coverage=LEVEL),
+                "undecided",
+                0.9,
+            ),
+            World(
+                "one on the margin",
+                partial(_trial, validity={"": -0.2, "flow": -POINTS}, coverage=LEVEL),
+                "undecided",
+                0.85,
+            ),
+            World(
+                "one good dog, drawn by all",
+                partial(_trial, validity={"": 0.3}, coverage={"": -0.7}),
+                "does not hold",
+                0.9,
+            ),
+            World("as recorded", partial(_trial, validity=RECORDED, coverage=LEVEL), "holds", 0.8),
         ),
-        "the records of the trial of the priors, 5 seeds: mixture +3, flow +1, discrete codes +10",
-        12.0,
+        "the records of the trial of the priors, 5 seeds: mixture +3, flow +1, Laplace −10, "
+        "VampPrior −5, uniform −21, sphere −29 points; normal + mixture +14",
+        10.0,
+        MODELS,
     ),
 )

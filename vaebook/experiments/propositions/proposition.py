@@ -1,7 +1,8 @@
 """What a proposition is: a sentence that is true or false, and all that decides which."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import product
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from vaebook.experiments.record.inference import Interval
 
 Answer = Literal["holds", "does not hold", "depends", "undecided"]
 ANSWERS: tuple[Answer, ...] = ("holds", "does not hold", "depends", "undecided")
+WRONG = 0.05  # chance of a definite answer that is not the right one
 
 
 class Finding(NamedTuple):
@@ -29,13 +31,16 @@ class Decision(NamedTuple):
 
 
 class World(NamedTuple):
-    """A way to make up the record, in which it is known what the rule ought to say."""
+    """A way to make up the record, in which it is known what the rule ought to say.
+
+    It must give ``answer`` at least so often, and another definite answer (all but "undecided") in
+    at most one of twenty cases.
+    """
 
     name: str
     draw: Callable[[np.random.Generator], pd.DataFrame]
     answer: Answer
-    at_least: float = 0.0  # the chance that the rule gives that answer
-    at_most: float = 1.0
+    at_least: float
 
 
 @dataclass(frozen=True)
@@ -52,11 +57,13 @@ class Proposition:
         num_units: how many are planned.
         num_pictures: how many are judged in each; 0 where none is.
         table: the record that the rule reads.
-        columns: what it reads of it.
+        values: the columns that it reads there.
         rule: from such a table to a decision; it reads nothing else.
         worlds: controls.
         seen: what had been seen before the rule was fixed.
-        core_minutes: of one unit, measured or estimated.
+        core_minutes: of one unit, estimated.
+        levels: the columns that name a row, with all their values; the table has each combination
+            once for each unit.
     """
 
     name: str
@@ -68,18 +75,25 @@ class Proposition:
     num_units: int
     num_pictures: int
     table: str
-    columns: tuple[str, ...]
+    values: tuple[str, ...]
     rule: Callable[[pd.DataFrame], Decision]
     worlds: tuple[World, ...]
     seen: str
     core_minutes: float
+    levels: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All that it reads of its table."""
+        return (self.unit, *self.levels, *self.values)
 
     def decide(self, table: pd.DataFrame) -> Decision:
-        """The rule's answer to a table.
+        """The rule's answer to a table that is complete: as registered, and nothing beside it.
 
         Raises:
-            ValueError: if a column is missing, or units other than the planned number are there:
-                a rule whose chances are known for ten seeds says nothing about nine.
+            ValueError: if a column, a unit or a combination of levels is missing, doubled or not
+                registered, or a value is missing. A training that failed is no missing value: it
+                counts as the worst that can be, such as no dogs.
         """
         missing = [name for name in self.columns if name not in table]
         if missing:
@@ -90,4 +104,22 @@ class Proposition:
                 f"{self.name} was planned for {self.num_units} {self.unit}s; given {found}. Make "
                 "the record as it was registered."
             )
+        cells = product(table[self.unit].unique(), *self.levels.values())
+        expected = pd.MultiIndex.from_tuples(list(cells))
+        given = pd.MultiIndex.from_frame(table[[self.unit, *self.levels]])
+        if not self.levels:
+            given = pd.MultiIndex.from_arrays([table[self.unit]])
+        if given.has_duplicates or set(given) != set(expected):
+            wrong = sorted(map(str, set(given) ^ set(expected)))[:3] or ["some rows twice"]
+            raise ValueError(
+                f"{self.name} reads one row for each {self.unit} and {', '.join(self.levels)}; "
+                f"missing, doubled or not registered: {', '.join(wrong)}."
+            )
+        if table[list(self.values)].isna().any(axis=None):
+            raise ValueError(
+                f"{self.name} reads {self.values}, and some are missing. A training that failed "
+                "counts as the worst that can be."
+            )
+        if "num_pictures" in self.values and (table["num_pictures"] != self.num_pictures).any():
+            raise ValueError(f"{self.name} was planned for {self.num_pictures} pictures a row.")
         return self.rule(table)

@@ -1,50 +1,50 @@
 """Made-up records in which the answer is known, with the spread that today's records show."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-Conditions = Mapping[str, Sequence[object]]
+Levels = Mapping[str, Sequence[object]]
+
+
+def cells(num_seeds: int, levels: Levels) -> pd.DataFrame:
+    """A row for each seed and combination of levels."""
+    index = pd.MultiIndex.from_product(
+        [range(num_seeds), *levels.values()], names=["seed", *levels]
+    )
+    return index.to_frame(index=False)
 
 
 def measured(
     rng: np.random.Generator,
     column: str,
-    means: Mapping[str, float],
+    mean: Callable[[pd.DataFrame], np.ndarray | pd.Series],
     *,
     num_seeds: int,
+    levels: Levels,
     sd: float,
-    shared_sd: float = 0.0,
-    by: str = "model",
-    conditions: Conditions | None = None,
-    shifts: Mapping[object, float] | None = None,
+    within: Sequence[str],
     num_pictures: int = 0,
 ) -> pd.DataFrame:
-    """A value for each seed, model and condition.
+    """A value for each seed and combination of levels.
 
     Args:
         rng: random numbers.
         column: what the value is called.
-        means: of each model.
+        mean: of each row, from its levels.
         num_seeds: how many seeds.
-        sd: of a model from seed to seed, beside what all models of a seed share.
-        shared_sd: of what they share, which pairing takes out.
-        by: the column that names the models.
-        conditions: the values of each condition; every combination is drawn.
-        shifts: what the first model has more, by the value of the first condition.
-        num_pictures: the value is a share of so many pictures; 0 leaves it as it is.
+        levels: the columns that name a row.
+        sd: from seed to seed, of what is trained anew.
+        within: the levels over which a seed's deviation is the same, because one training serves
+            them all: those of a threshold, say.
+        num_pictures: the value is a share of so many pictures, drawn anew for each row; 0 leaves
+            it as it is.
     """
-    conditions = dict(conditions or {})
-    index = pd.MultiIndex.from_product(
-        [range(num_seeds), *conditions.values(), means], names=["seed", *conditions, by]
-    )
-    table = index.to_frame(index=False)
-    shared = np.repeat(rng.normal(0, shared_sd, len(table) // len(means)), len(means))
-    values = table[by].map(dict(means)) + shared + rng.normal(0, sd, len(table))
-    if shifts:
-        first = table[by] == next(iter(means))
-        values += table[next(iter(conditions))].map(dict(shifts)).fillna(0.0) * first
+    table = cells(num_seeds, levels)
+    trained = ["seed", *(name for name in levels if name not in within)]
+    group = table.groupby(trained, sort=False).ngroup().to_numpy()
+    values = np.asarray(mean(table)) + rng.normal(0, sd, group.max() + 1)[group]
     if num_pictures:
         values = rng.binomial(num_pictures, values.clip(0, 1)) / num_pictures
     return table.assign(**{column: values})
@@ -52,20 +52,20 @@ def measured(
 
 def counted(
     rng: np.random.Generator,
-    shares: Mapping[str, float],
+    chance: Callable[[pd.DataFrame], np.ndarray | pd.Series],
     *,
     num_seeds: int,
+    levels: Levels,
     sd: float,
     num_pictures: int,
-    by: str = "sampler",
 ) -> pd.DataFrame:
-    """How many of each seed's pictures are dogs, where the chance differs from seed to seed."""
-    rows = []
-    for name, share in shares.items():
-        chance = np.full(num_seeds, share)
-        if 0 < share < 1 and sd > 0:
-            spread = max(share * (1 - share) / sd**2 - 1, 1e-3)
-            chance = rng.beta(share * spread, (1 - share) * spread, num_seeds)
-        for seed, found in enumerate(rng.binomial(num_pictures, chance)):
-            rows.append({"seed": seed, by: name, "num_dogs": found, "num_pictures": num_pictures})
-    return pd.DataFrame(rows)
+    """How many of each row's pictures are dogs, where the chance differs from seed to seed.
+
+    Small chances with a large ``sd`` are skewed: most seeds have none, and a few have many.
+    """
+    table = cells(num_seeds, levels)
+    mean = np.asarray(chance(table), float)
+    inside = (mean > 0) & (mean < 1) & (sd > 0)
+    spread = np.where(inside, mean * (1 - mean) / max(sd, 1e-12) ** 2 - 1, 1.0).clip(1e-3)
+    drawn = np.where(inside, rng.beta(mean * spread + 1e-12, (1 - mean) * spread + 1e-12), mean)
+    return table.assign(num_dogs=rng.binomial(num_pictures, drawn), num_pictures=num_pictures)

@@ -153,24 +153,26 @@ def pairs(
     Raises:
         ValueError: if a unit is missing on one side, has two rows, or no value.
     """
+    units, names = frame[unit].to_numpy(), frame[by].to_numpy()
+    values = frame[value].to_numpy(float)
     sides = []
     for name in (first, second):
-        side = frame[frame[by] == name].set_index(unit)[value].sort_index()
-        if side.index.has_duplicates:
+        rows = np.flatnonzero(names == name)
+        rows = rows[np.argsort(units[rows], kind="stable")]
+        if (units[rows][1:] == units[rows][:-1]).any():
             raise ValueError(f"{by} = {name!r} has two rows of one {unit}; expected one each.")
-        sides.append(side)
-    missing = sides[0].index.symmetric_difference(sides[1].index)
-    if len(missing) or sides[0].empty:
+        sides.append((units[rows], values[rows]))
+    (these, minuend), (those, subtrahend) = sides
+    if len(these) == 0 or not np.array_equal(these, those):
         raise ValueError(
-            f"{first!r} and {second!r} cannot be paired: {unit} {list(missing)} stands on one side "
-            "only; expected the same on both."
+            f"{first!r} and {second!r} cannot be paired: {unit} "
+            f"{sorted(set(these.tolist()) ^ set(those.tolist()))} stands on one side only; "
+            "expected the same on both."
         )
-    difference = sides[0] - sides[1]
-    if difference.isna().any():
-        raise ValueError(
-            f"{value} is missing in {unit} {list(difference.index[difference.isna()])}."
-        )
-    return difference
+    difference = minuend - subtrahend
+    if np.isnan(difference).any():
+        raise ValueError(f"{value} is missing in {unit} {these[np.isnan(difference)].tolist()}.")
+    return pd.Series(difference, pd.Index(these, name=unit), name=value)
 
 
 class Equivalence(NamedTuple):

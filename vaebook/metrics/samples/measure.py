@@ -74,22 +74,22 @@ def measure_samples(
 ) -> dict[str, float]:
     """What can be told from samples alone. One name is one quantity, here and in every record.
 
-    ============= =====================================================================
-    measure       columns
-    ============= =====================================================================
-    ``dogs``      ``validity``, the share within ``DOG_THRESHOLD`` of the nearest possible
-                  dog, and within multiples of it: ``validity_at_0.5`` to
-                  ``validity_at_2``; ``distance``, the median RMSE to it; ``coverage`` of
-                  the factors by those that are dogs, relative to as many real dogs
-    ``sharpness`` ``sharpness``, relative to the test pictures
-    ``spectrum``  ``power_0``, ``power_1``, …: power at each frequency, relative to the
-                  test pictures, and ``fine``, that of the upper half of frequencies
-    ``pixels``    ``precision_pixels``, ``recall_pixels``, against as many test pictures,
-                  the last ones
-    ``features``  ``precision``, ``recall``, ``frechet``, in features
-    ``novelty``   ``novelty``, the median distance to the training pictures relative to
-                  that of the test pictures; ``copies``
-    ============= =====================================================================
+    ``dogs``
+        ``validity``, the share within ``DOG_THRESHOLD`` of the nearest possible dog, and within
+        multiples of it, ``validity_at_0.5`` to ``validity_at_2``; ``distance``, the median RMSE to
+        it; ``coverage`` of the factors by those that are dogs, relative to as many real dogs.
+    ``sharpness``
+        ``sharpness``, relative to the test pictures.
+    ``spectrum``
+        ``power_0``, ``power_1``, …: power at each frequency, relative to the test pictures, and
+        ``fine``, that of the upper half of frequencies.
+    ``pixels``
+        ``precision_pixels``, ``recall_pixels``, against as many test pictures, the last ones.
+    ``features``
+        ``precision``, ``recall``, ``frechet``, in features.
+    ``novelty``
+        ``novelty``, the median distance to the training pictures relative to that of the test
+        pictures; ``copies``.
 
     Args:
         samples: pictures in [0, 1]. Their number biases most measures: compare equal ones.
