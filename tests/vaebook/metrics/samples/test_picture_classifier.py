@@ -30,7 +30,7 @@ def test_it_finds_more_the_more_is_spoilt(dogs: torch.Tensor) -> None:
     for share in (0.0, 0.6, 1.0):
         spoilt = torch.cat([soft[: int(share * NUM)], dogs[NUM + int(share * NUM) : 2 * NUM]])
         accuracy.append(picture_classifier_test(dogs[:NUM], spoilt).accuracy)
-    assert accuracy[0] < 0.57 < accuracy[1] < 0.84, "the best that can be is 0.8"
+    assert accuracy[0] < 0.6 < accuracy[1] < 0.87, "the best that can be is 0.8"
     assert accuracy[2] > 0.9
 
 
