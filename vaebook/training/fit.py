@@ -91,9 +91,10 @@ def fit(
     A model with ``players()``, such as a GAN, has one optimiser for each player: all of them move
     on each batch, and the history has a column ``NAME_loss`` for each.
 
-    Shuffling and noise follow ``seed``: the same call on the same machine gives the same weights,
-    and torch's global generators are left as they were. Watching a run does not change it: the
-    validation loss and the callbacks draw from streams of their own.
+    Shuffling and noise follow ``seed``, in streams of their own (``"order"`` and ``"noise"``, see
+    :func:`seeded`): the same call on the same machine gives the same weights, and torch's global
+    generators are left as they were. Watching a run does not change it, since the validation loss
+    and the callbacks have streams, too.
 
     Tensors stay on the device and batches are gathered there. On CUDA a step of fixed shape is
     captured as a graph and replayed; ``history.engine`` says whether it was, or why not.
@@ -221,7 +222,7 @@ def fit(
             run.settle()
             measured = {}
             if watched is not None:
-                with seeded(seed):
+                with seeded(seed, "validation"):
                     for player in players:
                         measured[f"validation_{player.column}"] = _mean_loss(model, player, watched)
             row = run.end_epoch(measured)

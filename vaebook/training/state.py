@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from vaebook._random import Stream
+from vaebook._random import Stream, stream_seed
 from vaebook.training.batches import Batch, Batches
 from vaebook.training.callbacks import Callback, KeepBest, Step
 from vaebook.training.checkpoint import fill, first_of, load_run, save_run, size_of_run
@@ -22,6 +22,7 @@ from vaebook.training.losses import EpochLosses
 from vaebook.training.modes import still_training
 from vaebook.training.players import Player
 
+STREAMS = ("noise", "order", "callbacks")  # of random numbers, by their names
 RUN_KEYS = {
     *("model", "optimizers", "schedulers", "callbacks"),
     *("history", "streams", "position", "settings"),
@@ -70,8 +71,9 @@ class Run:
         self.history = History()
         self.epoch, self.step = 0, 0  # epochs and steps behind us
         self.stopped: str | None = None  # why a callback ended the run
-        self.noise, self.order = Stream(seed, self.device), Stream(seed, self.device)
-        self.callback_noise = Stream(seed ^ 0x5EED, self.device)
+        self.noise, self.order, self.callback_noise = (
+            Stream(stream_seed(seed, name), self.device) for name in STREAMS
+        )
         self._new_epoch()
         self._pass: Iterator[Batch] | None = None  # over the data
         self._pass_start: dict[str, Any] = {}  # where the order stood when it began

@@ -20,7 +20,7 @@ from torch.optim.lr_scheduler import (
 )
 
 from tests.small_models import Denoiser, Duel, Exact, Recorder, built, numbered, rows, weights
-from vaebook.training import Callback, Player, Step, fit, seeded
+from vaebook.training import Callback, Player, Step, fit, seeded, stream_seed
 from vaebook.training.capture import make_capturable
 from vaebook.training.fit import mean_loss
 
@@ -35,7 +35,7 @@ def by_hand(
     max_norm: float | None = None,
 ) -> list[list[float]]:
     """The loop that everybody writes; the mean losses of each epoch."""
-    generator = torch.Generator().manual_seed(SEED)
+    generator = torch.Generator().manual_seed(stream_seed(SEED, "order"))
     data, means = rows(NUM), []
     model.train()
     for _ in range(EPOCHS):
@@ -540,7 +540,7 @@ def test_noise_of_the_model_does_not_depend_on_the_number_of_examples() -> None:
         drawn.append([])
         fit(Notes(), numbered(num), num_steps=3, batch_size=2)
     assert drawn[0] == drawn[1]
-    with seeded(0):
+    with seeded(0, "noise"):
         assert drawn[0] == [float(torch.rand(())) for _ in range(3)]
 
 
@@ -564,3 +564,26 @@ def test_denoiser_draws() -> None:
     model = built(Denoiser)
     first = model.loss(rows())
     assert not torch.equal(first, model.loss(rows()))
+
+
+def test_no_two_streams_of_a_run_share_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights, order, noise, validation and callbacks: each begins where no other does."""
+
+    class Draws(Callback):
+        def after_step(self, step: Step) -> None:
+            torch.rand(())
+
+    class Noisy(Recorder):
+        def loss(self, rows: Tensor) -> Tensor:
+            torch.rand(())
+            return super().loss(rows)
+
+    begun: list[int] = []
+    start = torch.manual_seed
+    monkeypatch.setattr(torch, "manual_seed", lambda seed: begun.append(seed) or start(seed))
+    with seeded(0):
+        model = Noisy()
+    fit(model, numbered(8), num_epochs=1, validation=numbered(4), callbacks=[Draws()])
+    names = ("noise", "order", "callbacks", "validation")
+    assert sorted(begun) == sorted([0, *(stream_seed(0, name) for name in names)])
+    assert len(set(begun)) == 5
