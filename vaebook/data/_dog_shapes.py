@@ -22,33 +22,23 @@ def capsule_distance(
         One map per capsule, in the units of the arguments.
     """
     start_radius, end_radius = capsules[..., 4, None, None], capsules[..., 5, None, None]
-    length2, along, distance2 = along_and_distance(x, y, capsules)
-    t = along.clamp(0, 1)  # [n, parts, h, w]
-    # |p - start - t axis|^2 = |p - start|^2 + t (t - 2 along) |axis|^2
-    distance2 = torch.addcmul(distance2, t * torch.sub(t, along, alpha=2), length2)
-    # start_radius + (3 t^2 - 2 t^3) (end_radius - start_radius)
-    change = end_radius - start_radius
-    radius = torch.addcmul(start_radius, t * t, torch.addcmul(3 * change, t, -2 * change))
-    return distance2.sqrt() - radius
-
-
-def along_and_distance(
-    x: Float[Tensor, " w"], y: Float[Tensor, " h"], capsules: Float[Tensor, "n parts 6"]
-) -> tuple[
-    Float[Tensor, "n parts 1 1"], Float[Tensor, "n parts h w"], Float[Tensor, "n parts h w"]
-]:
-    """Squared length of each axis; how far along it each pixel is, 0 at the start and 1 at the end;
-    and the pixel's squared distance from the start."""
-    start, end = capsules[..., 0:2], capsules[..., 2:4]
-    axis = end - start
+    start = capsules[..., 0:2]
+    axis = capsules[..., 2:4] - start
     length2 = axis.square().sum(-1) + 1e-8  # [n, parts]
     unit = axis / length2[..., None]
     dx = x - start[..., 0, None]  # [n, parts, w]
     dy = y - start[..., 1, None]  # [n, parts, h]
-    # Both maps are a term of the column plus a term of the row.
+    # How far along the axis a pixel is, 0 at the start and 1 at the end, and its squared distance
+    # from the start: both maps are a term of the column plus a term of the row.
     along = (dx * unit[..., 0, None])[..., None, :] + (dy * unit[..., 1, None])[..., :, None]
     distance2 = dx.square()[..., None, :] + (dy.square() + 1e-6)[..., :, None]
-    return length2[..., None, None], along, distance2
+    t = along.clamp(0, 1)  # [n, parts, h, w]
+    # |p - start - t axis|^2 = |p - start|^2 + t (t - 2 along) |axis|^2
+    distance2 = torch.addcmul(distance2, t * torch.sub(t, along, alpha=2), length2[..., None, None])
+    # start_radius + (3 t^2 - 2 t^3) (end_radius - start_radius)
+    change = end_radius - start_radius
+    radius = torch.addcmul(start_radius, t * t, torch.addcmul(3 * change, t, -2 * change))
+    return distance2.sqrt() - radius
 
 
 def smooth_union(
