@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vaebook._checks import check_count
+from vaebook._checks import check_count, check_tensor
 from vaebook.data._dataset import ImageData, Split
 from vaebook.data._dog_painting import draw
 
@@ -96,14 +96,12 @@ def render(factors: Float[Tensor, "n f"], *, size: int = 32) -> Float[Tensor, "n
     Source:
         Chapter 1, "The dogs".
     """
-    if not isinstance(factors, Tensor) or factors.ndim != 2 or factors.shape[1] != len(FACTORS):
-        given = tuple(factors.shape) if isinstance(factors, Tensor) else type(factors).__name__
+    check_tensor("factors", factors, floats=True)
+    if factors.ndim != 2 or factors.shape[1] != len(FACTORS):
         raise ValueError(
-            f"factors is {given}; expected a tensor [n, {len(FACTORS)}], one row per dog "
-            f"({', '.join(FACTOR_NAMES)}). Use sample_factors, or factors[None] for one dog."
+            f"factors is {tuple(factors.shape)}; expected a tensor [n, {len(FACTORS)}], one row "
+            f"per dog ({', '.join(FACTOR_NAMES)}). Use sample_factors, or factors[None] for one."
         )
-    if not factors.is_floating_point():
-        raise ValueError(f"factors has dtype {factors.dtype}; expected floats. Use .float().")
     check_count("size", size, minimum=8)
     return torch.cat([draw(chunk, size) for chunk in factors.split(_CHUNK)])
 
