@@ -146,10 +146,8 @@ def _as_labels(labels: np.ndarray) -> Tensor:
 def _load_subset() -> ImageData:
     file = resources.files("vaebook.data") / "fashion_subset.npz"
     with np.load(io.BytesIO(file.read_bytes())) as stored:
-        parts = {
-            name: Split(_as_images(stored[f"{name}_images"]), _as_labels(stored[f"{name}_labels"]))
+        train, validation, test = (
+            Split(_as_images(stored[f"{name}_images"]), _as_labels(stored[f"{name}_labels"]))
             for name in ("train", "validation", "test")
-        }
-    return ImageData(
-        "fashion", parts["train"], parts["validation"], parts["test"], label_names=LABEL_NAMES
-    )
+        )
+    return ImageData("fashion", train, validation, test, LABEL_NAMES)
