@@ -158,8 +158,8 @@ LOSSES: tuple[Mistake, ...] = (
         "code-length-averaged-over-pixels",
         "Take the mean over pixels of the levels' log-probability for the picture's.",
         GREY,
-        "return log_mass(base, lower, upper, value).sum(IMAGE_DIMS)",
-        "return log_mass(base, lower, upper, value).mean(IMAGE_DIMS)",
+        "return _log_mass(base, lower, upper, value).sum(IMAGE_DIMS)",
+        "return _log_mass(base, lower, upper, value).mean(IMAGE_DIMS)",
         ("tests/vaebook/distributions/test_grey_pixels.py::test_levels_in_scipy",),
     ),
     Mistake(

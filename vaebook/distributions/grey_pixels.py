@@ -1,7 +1,7 @@
 """Likelihoods for grey pixels beyond one σ for all: continuous Bernoulli, and σ for each pixel."""
 
 import math
-from collections.abc import Callable
+from functools import singledispatch
 
 import torch
 from jaxtyping import Float
@@ -16,7 +16,12 @@ from vaebook._checks import (
     check_same_shape,
 )
 from vaebook.distributions.continuous_bernoulli import ContinuousBernoulli
-from vaebook.distributions.likelihoods import IMAGE_DIMS, IndependentPixels, Likelihood
+from vaebook.distributions.likelihoods import (
+    IMAGE_DIMS,
+    IndependentPixels,
+    Likelihood,
+    check_levels,
+)
 
 
 class ContinuousBernoulliLikelihood(Likelihood):
@@ -165,32 +170,30 @@ def grey_level_log_prob(
     """
     check_images(images)
     check_count("levels", levels, minimum=2)
-    steps = levels - 1
-    if (images * steps - torch.round(images * steps)).abs().max() > 1e-3:
-        raise ValueError(
-            f"some pixels are no multiple of 1/{steps}; expected {levels} grey levels. Round the "
-            f"images: torch.round(x * {steps}) / {steps}."
-        )
+    check_levels(images, levels)
     base = getattr(pixels, "base_dist", None)
     if base is None:
         raise ValueError(
             f"{type(pixels).__name__} has no base_dist; expected independent pixels with a cdf. "
             "Wrap them in torch.distributions.Independent(…, 3)."
         )
-    half = 0.5 / steps
+    half = 0.5 / (levels - 1)
     value = images.double()
     lower = torch.where(value < half, -torch.inf, value - half)
     upper = torch.where(value > 1 - half, torch.inf, value + half)
-    log_mass: Callable[..., Tensor] = _log_mass
-    if isinstance(base, Normal):
-        log_mass = _log_normal_mass
-    elif isinstance(base, Laplace):
-        log_mass = _log_laplace_mass
-    elif isinstance(base, ContinuousBernoulli):
-        log_mass = _log_bounded_mass
-    return log_mass(base, lower, upper, value).sum(IMAGE_DIMS)
+    return _log_mass(base, lower, upper, value).sum(IMAGE_DIMS)
 
 
+@singledispatch
+def _log_mass(base: Distribution, lower: Tensor, upper: Tensor, value: Tensor) -> Tensor:
+    """log[F(u) − F(l)]; where the two ends round to one number, density times width."""
+    lower, upper = lower.clamp(min=-1e6), upper.clamp(max=1e6)  # torch's cdfs take no infinities
+    mass = (base.cdf(upper) - base.cdf(lower)).double()
+    narrow = base.log_prob(value).double() + torch.log((upper - lower).min())
+    return torch.where(mass > 1e-6, mass.clamp(min=1e-30).log(), narrow)
+
+
+@_log_mass.register
 def _log_normal_mass(base: Normal, lower: Tensor, upper: Tensor, value: Tensor) -> Tensor:
     """log[Φ(u) − Φ(l)] without cancellation."""
     low, up = _mirrored(base, lower, upper)
@@ -198,6 +201,7 @@ def _log_normal_mass(base: Normal, lower: Tensor, upper: Tensor, value: Tensor) 
     return log_up + torch.log(-torch.expm1(log_low - log_up))
 
 
+@_log_mass.register
 def _log_laplace_mass(base: Laplace, lower: Tensor, upper: Tensor, value: Tensor) -> Tensor:
     """log[(eᵘ − eˡ) / 2] where the peak is outside, log[1 − (e⁻ᵘ + eˡ) / 2] where it is inside."""
     low, up = _mirrored(base, lower, upper)
@@ -213,17 +217,10 @@ def _mirrored(base: Normal | Laplace, lower: Tensor, upper: Tensor) -> tuple[Ten
     return torch.where(right, -up, low), torch.where(right, -low, up)
 
 
+@_log_mass.register
 def _log_bounded_mass(
     base: ContinuousBernoulli, lower: Tensor, upper: Tensor, value: Tensor
 ) -> Tensor:
     """A density on [0, 1] has nothing beyond the ends to give to the outer levels."""
     pixels = ContinuousBernoulli(logits=base.logits.double())
     return pixels.log_interval(lower.clamp(min=0), upper.clamp(max=1))
-
-
-def _log_mass(base: Distribution, lower: Tensor, upper: Tensor, value: Tensor) -> Tensor:
-    """The same for any cdf; where the two ends round to one number, density times width."""
-    lower, upper = lower.clamp(min=-1e6), upper.clamp(max=1e6)  # torch's cdfs take no infinities
-    mass = (base.cdf(upper) - base.cdf(lower)).double()
-    narrow = base.log_prob(value).double() + torch.log((upper - lower).min())
-    return torch.where(mass > 1e-6, mass.clamp(min=1e-30).log(), narrow)

@@ -272,7 +272,7 @@ class DiscretizedLogisticImage(Distribution):
             ValueError: if a pixel is off the grid of grey levels, or the shape does not fit.
         """
         _check_image_shape(value, self.event_shape)
-        _check_levels(value, self.levels)
+        check_levels(value, self.levels)
         half = 0.5 / (self.levels - 1)
         inverse_scale = torch.exp(-self.log_scale)
         upper = (value - self._mean + half) * inverse_scale
@@ -285,15 +285,15 @@ class DiscretizedLogisticImage(Distribution):
         return log_mass.sum(IMAGE_DIMS)
 
 
-def _check_levels(images: Tensor, levels: int) -> None:
+def check_levels(images: Tensor, levels: int) -> None:
+    """Raise a ``ValueError`` unless every pixel is one of ``levels`` grey levels from 0 to 1."""
     if values_are_checked():
         return
     steps = levels - 1
     if (images * steps - torch.round(images * steps)).abs().max() > 1e-3:
         raise ValueError(
-            f"some pixels are no multiple of 1/{steps}; a discretised logistic with "
-            f"{levels} levels gives them no probability. Round the images to the grid: "
-            f"torch.round(x * {steps}) / {steps}."
+            f"some pixels are no multiple of 1/{steps}; expected {levels} grey levels. Round the "
+            f"images: torch.round(x * {steps}) / {steps}."
         )
 
 
@@ -321,4 +321,4 @@ class DiscretizedLogisticLikelihood(Likelihood):
 
     def check(self, images: Float[Tensor, "*batch c h w"]) -> None:
         """Raise a ``ValueError`` unless every pixel is one of the grey levels."""
-        _check_levels(images, self.levels)
+        check_levels(images, self.levels)
