@@ -109,15 +109,9 @@ def fit_codes(
             f"codes must lie from 0 to {codebook_size - 1}, with at least one row; "
             f"given {len(codes)} rows. Pass the codebook's size as codebook_size."
         )
-    if autoregressive:
-        return _fit_network(codes, codebook_size, num_epochs=num_epochs, seed=seed)
-    counts = F.one_hot(codes, codebook_size).sum(0) + PSEUDO_COUNT  # [l, k]
-    return Independent(Categorical(probs=counts / counts.sum(-1, keepdim=True)), 1)
-
-
-def _fit_network(
-    codes: Int[Tensor, "n l"], codebook_size: int, *, num_epochs: int, seed: int
-) -> AutoregressiveCodes:
+    if not autoregressive:
+        counts = F.one_hot(codes, codebook_size).sum(0) + PSEUDO_COUNT  # [l, k]
+        return Independent(Categorical(probs=counts / counts.sum(-1, keepdim=True)), 1)
     if len(codes) < 20:
         raise ValueError(f"{len(codes)} rows of codes are too few; expected at least 20.")
     with seeded(seed):
