@@ -206,14 +206,12 @@ def empirical_velocity(codes: Float[Tensor, "m d"]) -> Velocity:
         codes: z_i, one row each.
 
     Raises:
-        ValueError: if the codes are no table of floats.
+        ValueError: if the codes are no table of finite floats.
 
     Source:
         Chapter 14; the weights are those of the optimal decoder of chapter 10.
     """
-    check_tensor("codes", codes, floats=True)
-    if codes.ndim != 2 or len(codes) == 0:
-        raise ValueError(f"codes has shape {tuple(codes.shape)}; expected [m, d], a row for each.")
+    check_table(codes, 1)
 
     def velocity(x: Float[Tensor, "n d"], t: Float[Tensor, " n"]) -> Float[Tensor, "n d"]:
         left = (1 - t)[:, None]

@@ -10,16 +10,6 @@ from torch.distributions import Distribution, constraints
 from vaebook._checks import check_distribution, check_event, check_tensor, values_are_checked
 
 
-def _check_sum(log_weights: Tensor) -> None:
-    if values_are_checked():
-        return
-    total = log_weights.detach().exp().sum().item()
-    if not abs(total - 1) < 1e-4:  # rounding of float32 over a few thousand components
-        raise ValueError(
-            f"the weights sum to {total:.6g}; expected 1. Use log_softmax of free numbers."
-        )
-
-
 class Mixture(Distribution):
     r"""Pick a component, then draw from it.
 
@@ -54,7 +44,11 @@ class Mixture(Distribution):
                 f"the components are over events of shape {tuple(components.event_shape)}; "
                 "expected vectors. Wrap independent numbers in torch.distributions.Independent."
             )
-        _check_sum(log_weights)
+        total = 1.0 if values_are_checked() else log_weights.detach().exp().sum().item()
+        if not abs(total - 1) < 1e-4:  # rounding of float32 over a few thousand components
+            raise ValueError(
+                f"the weights sum to {total:.6g}; expected 1. Use log_softmax of free numbers."
+            )
         self.log_weights, self.components = log_weights, components
         super().__init__(event_shape=components.event_shape, validate_args=False)
 
