@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vaebook._checks import check_count, check_finite
+from vaebook._checks import check_codes, check_count, check_finite
 from vaebook._random import check_seed, seeded
 from vaebook.distributions import DiagonalGaussian, kl
 from vaebook.distributions.gaussian import LOG_TWO_PI
@@ -215,11 +215,7 @@ def _log_mixture(
     """
     num_pictures, latent_dim = _shape_of(posterior)
     codes = as_table("codes", codes, what="code").to(posterior.mu)
-    if codes.shape[1] != latent_dim:
-        raise ValueError(
-            f"codes has shape {tuple(codes.shape)}; expected [s, {latent_dim}], as many numbers "
-            "as the posterior has."
-        )
+    check_codes(codes, latent_dim)
     inverse = torch.exp(-posterior.log_var)
     constant = posterior.log_var + LOG_TWO_PI
     joint, alone = [], []

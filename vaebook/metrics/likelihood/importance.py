@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vaebook._checks import check_count, check_real
+from vaebook._checks import check_count, check_distribution, check_real
 from vaebook._random import seeded
 from vaebook.metrics._inputs import as_floats
 from vaebook.metrics.batches import images_of, log_likelihood, log_prior, posterior_of, to_model
@@ -51,6 +51,7 @@ def importance_log_weights(
     parts = []
     with evaluating(model), seeded(seed):
         proposal = posterior_of(model, images) if proposal is None else proposal
+        check_distribution("proposal", proposal)
         _check_proposal(proposal, len(images), model.latent_dim)
         for start in range(0, num_samples, batch_size):
             drawn = proposal.sample((min(batch_size, num_samples - start),))  # [k, (n,) d]
@@ -62,11 +63,7 @@ def importance_log_weights(
     return torch.cat(parts).to(images.device)
 
 
-def _check_proposal(proposal: object, num_images: int, latent_dim: int) -> None:
-    if not isinstance(proposal, Distribution):
-        raise ValueError(
-            f"proposal is a {type(proposal).__name__}; expected a torch.distributions.Distribution."
-        )
+def _check_proposal(proposal: Distribution, num_images: int, latent_dim: int) -> None:
     batch, event = tuple(proposal.batch_shape), tuple(proposal.event_shape)
     if batch not in ((num_images,), ()) or event != (latent_dim,):
         raise ValueError(

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from vaebook.metrics._inputs import alike, as_images, as_vector, in_blocks
+from vaebook.metrics._inputs import as_images, as_item_sets, as_vector, in_blocks
 
 
 class Novelty(NamedTuple):
@@ -25,13 +25,7 @@ def nearest_distance(
         ValueError: if either is no images in [0, 1], or their shapes differ.
     """
     training = as_images("training", training)
-    images = as_images("images", images)
-    if images.shape[1:] != training.shape[1:]:
-        raise ValueError(
-            f"images has image shape {tuple(images.shape[1:])}, training "
-            f"{tuple(training.shape[1:])}; expected the same. Resize one of them."
-        )
-    rows, targets = alike(images.flatten(1), training.flatten(1))
+    rows, targets = as_item_sets(images=as_images("images", images), training=training)
     parts = []
     for part in in_blocks(rows, len(targets)):
         nearest = torch.cdist(part, targets).argmin(1)

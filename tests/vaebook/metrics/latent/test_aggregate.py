@@ -161,7 +161,7 @@ def test_another_prior() -> None:
 
 def test_what_is_refused() -> None:
     q = posteriors(5, 2, 0.5)
-    with pytest.raises(ValueError, match=r"codes has shape \(3, 4\); expected \[s, 2\]"):
+    with pytest.raises(ValueError, match=r"codes is \(3, 4\); expected a tensor \[n, 2\]"):
         aggregate_log_prob(q, torch.zeros(3, 4))
     with pytest.raises(ValueError, match=r"expected a DiagonalGaussian \[N\]"):
         split_rate(standard_normal(2))
