@@ -54,17 +54,7 @@ def _recording(init: Any) -> Any:
 
 def rebuild(cls: type, configuration: dict[str, Any]) -> Any:
     """A new object of ``cls`` from the arguments that :class:`Configured` kept."""
-    args: list[Any] = []
-    kwargs: dict[str, Any] = {}
-    for name, parameter in inspect.signature(cls).parameters.items():
-        if name not in configuration:
-            continue
-        if parameter.kind is parameter.VAR_KEYWORD:
-            kwargs.update(configuration[name])
-        elif parameter.kind is parameter.VAR_POSITIONAL:
-            args.extend(configuration[name])
-        elif parameter.kind is parameter.KEYWORD_ONLY:
-            kwargs[name] = configuration[name]
-        else:
-            args.append(configuration[name])
-    return cls(*args, **kwargs)
+    signature = inspect.signature(cls)
+    known = {name: configuration[name] for name in signature.parameters if name in configuration}
+    bound = inspect.BoundArguments(signature, known)
+    return cls(*bound.args, **bound.kwargs)
