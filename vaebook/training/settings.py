@@ -3,13 +3,12 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from numbers import Real
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from vaebook._checks import check_count, check_finite, check_positive
+from vaebook._checks import check_count, check_finite, check_real
 from vaebook.training.callbacks import Callback
 from vaebook.training.failures import check_signature
 from vaebook.training.players import Player
@@ -35,12 +34,7 @@ def count_or_none(name: str, value: int | None) -> int | None:
 
 def positive_or_none(name: str, value: float | None) -> float | None:
     """A number in Python's own type."""
-    if value is None:
-        return None
-    if not isinstance(value, Real | Tensor):
-        raise ValueError(f"{name} is {value!r}; expected a finite number above 0.")
-    check_positive(name, float(value))
-    return float(value)
+    return None if value is None else check_real(name, value, above=0)
 
 
 def check_callbacks(callbacks: Sequence[Callback]) -> tuple[Callback, ...]:
