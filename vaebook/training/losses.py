@@ -2,20 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Any
 
 import torch
 from torch import Tensor
 
 BLOCK = 1000  # steps between two looks at an accelerator
-
-
-class LossesState(TypedDict):
-    """What a checkpoint in the middle of an epoch must hold."""
-
-    totals: list[float]
-    num_examples: int
-    num_steps: int
 
 
 class EpochLosses:
@@ -69,15 +61,15 @@ class EpochLosses:
         """The mean loss of each player over the examples of the epoch so far, in nats."""
         return [total / self.num_examples for total in self.totals]
 
-    def state_dict(self) -> LossesState:
-        """The sums so far."""
+    def state_dict(self) -> dict[str, Any]:
+        """The sums so far, for a checkpoint in the middle of an epoch."""
         return {
             "totals": list(self.totals),
             "num_examples": self.num_examples,
             "num_steps": self.num_steps,
         }
 
-    def load_state_dict(self, state: LossesState) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what :meth:`state_dict` gave."""
         self.totals = list(state["totals"])
         self.num_examples, self.num_steps = state["num_examples"], state["num_steps"]
