@@ -23,11 +23,6 @@ PLAIN = (type(None), bool, int, float, str, bytes, torch.dtype, torch.device, to
 OWN = "vaebook/"  # tensors of a file of weights that are not in the model's state begin so
 ZIP = b"PK\x03\x04"
 
-FOREIGN = (
-    "If it came from elsewhere, load it with safetensors.torch.load_model(model, path), which "
-    "cannot tell damage"
-)
-
 
 # --- weights ------------------------------------------------------------------------------------
 
@@ -57,20 +52,16 @@ def load_weights(model: nn.Module, path: str | Path) -> None:
     """
     weights, metadata = unsealed(path)
     if "description" in metadata:
-        _check_settings(path, json.loads(metadata["description"]), settings_of(model))
+        here = settings_of(model)
+        different = differences(json.loads(metadata["description"]), here)
+        if different:
+            raise ValueError(
+                f"{path} does not fit this {here['class']}, which was built otherwise: "
+                f"{first_of(different)}. Build the model with the settings it was saved with, or "
+                "let load_model of vaebook.models build it."
+            )
     fill(model, {k: value for k, value in weights.items() if not k.startswith(OWN)}, path)
     model.eval()
-
-
-def _check_settings(path: str | Path, stored: Mapping[str, Any], here: Mapping[str, Any]) -> None:
-    """Refuse a model that would compute something else with the same weights."""
-    different = differences(stored, here)
-    if different:
-        raise ValueError(
-            f"{path} does not fit this {here['class']}, which was built otherwise: "
-            f"{first_of(different)}. Build the model with the settings it was saved with, or let "
-            "load_model of vaebook.models build it."
-        )
 
 
 def settings_of(model: nn.Module) -> dict[str, Any]:
@@ -167,10 +158,7 @@ def sealed(tensors: dict[str, Tensor], metadata: Mapping[str, str]) -> bytes:
 def unsealed(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors and the metadata of a file written with :func:`sealed`.
 
-    Raises:
-        FileNotFoundError: if there is no such file.
-        PermissionError: if the file may not be read.
-        ValueError: if the file is damaged or was written by something else.
+    Raises the errors of :func:`load_weights`.
     """
     with _open(path, "weights", "save_weights or save_model") as file:
         content = file.read()
@@ -178,7 +166,9 @@ def unsealed(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     stored = metadata.pop("sha256", None)
     if stored is None:
         raise ValueError(
-            f"{path} carries no checksum, so it was not written by save_weights. {FOREIGN}."
+            f"{path} carries no checksum, so it was not written by save_weights. If it came from "
+            "elsewhere, load it with safetensors.torch.load_model(model, path), which cannot tell "
+            "damage."
         )
     at = _checksum_at(content, stored)
     whole = hashlib.sha256()

@@ -49,7 +49,8 @@ def write_atomically(
                 temporary.write_bytes(data)
             else:
                 data(temporary)
-            _flush(temporary)
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())  # wait until the content lies on the disk
         except (OSError, RuntimeError) as error:
             needed = len(data) if isinstance(data, bytes) else num_bytes
             full = _disk_full(error, target, temporary, needed)
@@ -118,11 +119,7 @@ def check_path(path: str | Path) -> str | Path:
 
 
 def _target(path: str | Path) -> Path:
-    """The file that ``path`` stands for, behind any links, once it is sure that it can be written.
-
-    Raises:
-        OSError: if it cannot.
-    """
+    """The file that ``path`` stands for, behind any links; an ``OSError`` if it is not writable."""
     target = Path(os.path.realpath(check_path(path)))
     folder = target.parent
     if not folder.exists():
@@ -160,9 +157,6 @@ def _create(target: Path) -> Path:
 
     It has the permissions of ``target``, or those of any new file. (Not mkstemp: its files are
     readable by their owner only, and stay so when moved.)
-
-    Raises:
-        OSError: if the folder may not be written.
     """
     token = f"{HOST}.{os.getpid()}.{secrets.token_hex(4)}"
     temporary = target.with_name(f"{_stem(target)}.{token}.tmp")
@@ -206,12 +200,6 @@ def _is_orphan(temporary: Path, host: str, pid: int) -> bool:
     with contextlib.suppress(OSError, IndexError):  # Linux: killed, and its parent did not notice
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
     return False
-
-
-def _flush(temporary: Path) -> None:
-    """Wait until the content lies on the disk."""
-    with temporary.open("rb+") as file:
-        os.fsync(file.fileno())
 
 
 def _flush_folder(folder: Path) -> None:
