@@ -126,14 +126,10 @@ class LoaderBatches:
                 _check_repeatable(loader)
             self.description |= loader_contents(loader)
         if name != "data" and not isinstance(loader.dataset, IterableDataset):
-            self._look_at_one(name)
-
-    def _look_at_one(self, name: str) -> None:
-        """Check the first batch of data that are needed after an epoch only."""
-        try:
-            next(self.one_pass(Stream(0)), None)
-        except ValueError as error:
-            raise ValueError(f"{name}: {error}") from None
+            try:  # a look at the first batch: the data are needed after an epoch only
+                next(self.one_pass(Stream(0)), None)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
 
     def one_pass(self, order: Stream, skip: int = 0) -> Iterator[Batch]:
         """The batches of a pass, on the device, without the first ``skip``."""
@@ -196,24 +192,22 @@ def as_batches(
         data = (data,)
     if isinstance(data, Dataset):
         stream = isinstance(data, IterableDataset)
-        if not stream and not isinstance(data, Sized):
-            raise ValueError(
-                f"{name} is a {type(data).__name__} without a length; expected a Dataset with "
-                "__len__, or a stream that inherits from IterableDataset."
-            )
-        if not stream and isinstance(data, Sized) and not len(data):
-            raise ValueError(f"{name} is empty; give at least one example.")
+        if not stream:
+            if not isinstance(data, Sized):
+                raise ValueError(
+                    f"{name} is a {type(data).__name__} without a length; expected a Dataset with "
+                    "__len__, or a stream that inherits from IterableDataset."
+                )
+            if not len(data):
+                raise ValueError(f"{name} is empty; give at least one example.")
         loader: DataLoader[Any] = DataLoader(
             data, batch_size, shuffle=shuffle and not stream, drop_last=drop_last
         )
         return LoaderBatches(loader, device=device, check=check, fingerprint=fingerprint, name=name)
     if not isinstance(data, Sequence) or not all(isinstance(item, Tensor) for item in data):
-        given = type(data).__name__
-        if isinstance(data, list | tuple):
-            given = f"a {given} of {sorted({type(item).__name__ for item in data})}"
         raise ValueError(
-            f"{name} is {given}; expected a tensor, a tuple of tensors, a torch Dataset or a "
-            f"DataLoader. {how_to_convert(data)}"
+            f"{name} is a {_kind(data)}; expected a tensor, a tuple of tensors, a torch Dataset or "
+            f"a DataLoader. {how_to_convert(data)}"
         )
     lengths = {len(tensor) if tensor.ndim else 0 for tensor in data}
     if lengths == {0} or not data:
@@ -259,14 +253,19 @@ def as_batch(given: Any) -> Batch:
     """What a loader gave, as a tuple of tensors; a ``ValueError`` if it is something else."""
     items = (given,) if isinstance(given, Tensor) else given
     if not isinstance(items, list | tuple) or not all(isinstance(item, Tensor) for item in items):
-        kind = type(given).__name__
-        if isinstance(items, list | tuple):
-            kind = f"{kind} of {[type(item).__name__ for item in items]}"
         raise ValueError(
-            f"the DataLoader gave a {kind}; expected a tensor or a tuple of tensors, which is "
-            "handed to loss(*batch). Pass a collate_fn that returns one."
+            f"the DataLoader gave a {_kind(given)}; expected a tensor or a tuple of tensors, which "
+            "is handed to loss(*batch). Pass a collate_fn that returns one."
         )
     return tuple(items)
+
+
+def _kind(given: object) -> str:
+    """The class of what was given, and of all that a list or a tuple holds."""
+    kind = type(given).__name__
+    if isinstance(given, list | tuple):
+        return f"{kind} of {sorted({type(item).__name__ for item in given})}"
+    return kind
 
 
 def _fits(tensors: Sequence[Tensor], device: torch.device) -> bool:

@@ -301,11 +301,11 @@ UNUSABLE = {
     "nothing": (Items(numbered(0)), "data is empty"),
     "no row": (numbered(0), "data is empty"),
     "no tensor": ((), "data is empty"),
-    "array": (np.zeros((4, 3)), "data is ndarray; .* Convert it with torch.as_tensor"),
+    "array": (np.zeros((4, 3)), "data is a ndarray; .* Convert it with torch.as_tensor"),
     "arrays": ([np.zeros((4, 3))], r"a list of \['ndarray'\]; .* torch.as_tensor"),
-    "path": ("images.npz", "data is str; expected a tensor"),
-    "number": (3, "data is int; expected a tensor"),
-    "none": (None, "data is NoneType; expected a tensor"),
+    "path": ("images.npz", "data is a str; expected a tensor"),
+    "number": (3, "data is a int; expected a tensor"),
+    "none": (None, "data is a NoneType; expected a tensor"),
 }
 
 
