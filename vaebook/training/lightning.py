@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from vaebook._checks import already_checked
 from vaebook._random import Stream, check_seed
 from vaebook.training.batches import as_batch
-from vaebook.training.failures import check_losses, check_signature
+from vaebook.training.failures import check_losses
 from vaebook.training.optimizers import (
     OptimizerFactory,
     SchedulerFactory,
@@ -31,6 +31,7 @@ from vaebook.training.optimizers import (
     rate_of,
 )
 from vaebook.training.players import players_of
+from vaebook.training.settings import check_batch
 
 try:
     from lightning import LightningModule
@@ -110,7 +111,7 @@ class LightningModel(LightningModule):
         """The mean loss of a batch, or a move of each player."""
         tensors = as_batch(batch)
         if self.current_epoch == 0:
-            self._check(tensors)
+            check_batch(self.model, self.players_of_model, *tensors)
         if self.automatic_optimization:
             return self._mean_loss(0, tensors)
         optimizers: Any = self.optimizers()
@@ -121,22 +122,10 @@ class LightningModel(LightningModule):
             self.manual_backward(loss)
             optimizer.step()
             self.untoggle_optimizer(optimizer)
-        for schedule in self._schedules():
+        schedules: Any = self.lr_schedulers() or []
+        for schedule in schedules if isinstance(schedules, list) else [schedules]:
             schedule.step()
         return None
-
-    def _check(self, batch: tuple[Tensor, ...]) -> None:
-        for player in self.players_of_model:
-            check_signature(self.model, player, batch)
-        check = getattr(self.model, "check", None)
-        if callable(check):
-            check(*batch)
-
-    def _schedules(self) -> list[Any]:
-        schedules = self.lr_schedulers()
-        if schedules is None:
-            return []
-        return list(schedules) if isinstance(schedules, list) else [schedules]
 
     def _mean_loss(self, index: int, batch: tuple[Tensor, ...]) -> Tensor:
         player = self.players_of_model[index]
