@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import Protocol
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from vaebook._checks import (
     ImageShape,
@@ -76,20 +75,6 @@ class _Add(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return images + self.value
-
-
-class _Frame(nn.Module):
-    """Adds pixels of value 0 to the left, the right, the top and the bottom, or takes some away."""
-
-    def __init__(self, sides: tuple[int, ...]) -> None:
-        super().__init__()
-        self.sides = sides
-
-    def forward(self, images: Tensor) -> Tensor:
-        return F.pad(images, self.sides)
-
-    def extra_repr(self) -> str:
-        return f"sides={self.sides}"
 
 
 def _add(value: float) -> list[nn.Module]:
@@ -177,7 +162,7 @@ class Conv:
         layers += [nn.Linear(self.hidden, math.prod(inner)), self._act(), nn.Unflatten(1, inner)]
         for fan_in, fan_out in pairwise((*reversed(self.channels), image_shape[0])):
             layers += [nn.ConvTranspose2d(fan_in, fan_out, 4, stride=2, padding=1), self._act()]
-        cut = [_Frame(tuple(-side for side in frame.sides)) for frame in self._frame(image_shape)]
+        cut = self._frame(image_shape, -1)
         return nn.Sequential(*layers[:-1], *cut, *_add(self.blank))
 
     def _check(self, image_shape: ImageShape, num_codes: int) -> None:
@@ -197,10 +182,11 @@ class Conv:
         last = self.channels[-1] if self.channels else image_shape[0]
         return last, math.ceil(height / factor), math.ceil(width / factor)
 
-    def _frame(self, image_shape: ImageShape) -> list["_Frame"]:
-        """What makes both sides divisible; nothing where they are."""
+    def _frame(self, image_shape: ImageShape, sign: int = 1) -> list[nn.ZeroPad2d]:
+        """What makes both sides divisible, or with −1 takes it away; nothing where they are."""
         _, height, width = image_shape
         factor = 2 ** len(self.channels)
         rows, columns = -height % factor, -width % factor
-        sides = (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
-        return [_Frame(sides)] if any(sides) else []
+        left, top = columns // 2, rows // 2
+        sides = (sign * left, sign * (columns - left), sign * top, sign * (rows - top))
+        return [nn.ZeroPad2d(sides)] if any(sides) else []
