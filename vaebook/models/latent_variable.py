@@ -128,13 +128,7 @@ class LatentVariableModel(GenerativeModel):
     ============================ ==================================================================
 
     A conditional model takes its conditions behind x or z in each of them.
-
-    Args:
-        image_shape: ``(channels, height, width)``.
-        latent_dim: numbers in a code.
-
-    Raises:
-        ValueError: if a size is no positive integer, or the channels come last.
+    Arguments and errors are those of :class:`GenerativeModel`.
     """
 
     def forward(self, images: Tensor, *given: Tensor) -> Tensor:

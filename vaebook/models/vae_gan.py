@@ -1,13 +1,13 @@
 """The VAE-GAN: a VAE whose decoder answers to a discriminator as well."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.distributions import Distribution
 
-from vaebook._checks import ImageShape, check_images, check_weight
+from vaebook._checks import ImageShape, check_choice, check_images, check_weight
 from vaebook.distributions import Likelihood, Prior
 from vaebook.models.gan import discriminator_loss, gradient_penalty, non_saturating_loss
 from vaebook.models.networks import Network, as_network
@@ -69,15 +69,9 @@ class VAEGAN(VAE):
             posterior=posterior,
             beta=beta,
         )
-        for name, value in (
-            ("adversarial_weight", adversarial_weight),
-            ("gradient_penalty", gradient_penalty),
-        ):
-            check_weight(name, value, "a weight")
-        if judged not in ("samples", "reconstructions", "both"):
-            raise ValueError(
-                f"judged is {judged!r}; expected 'samples', 'reconstructions' or 'both'."
-            )
+        check_weight("adversarial_weight", adversarial_weight, "a weight")
+        check_weight("gradient_penalty", gradient_penalty, "a weight")
+        check_choice("judged", judged, get_args(Judged))
         judge = as_network(discriminator if discriminator is not None else self.network)
         self.discriminator = judge.encoder(self.image_shape, 1)
         self.adversarial_weight = adversarial_weight
@@ -129,11 +123,8 @@ class VAEGAN(VAE):
     def _judged(self, output: Distribution) -> Float[Tensor, "n c h w"]:
         """The pictures that the discriminator sees beside as many real ones."""
         reconstructions = output.mean
-        num_samples = {
-            "samples": len(reconstructions),
-            "both": len(reconstructions) // 2,
-            "reconstructions": 0,
-        }[self.judged]
+        num = len(reconstructions)
+        num_samples = {"samples": num, "both": num // 2, "reconstructions": 0}[self.judged]
         if not num_samples:
             return reconstructions
         samples = self.likelihood_of(self.prior.sample((num_samples,))).mean

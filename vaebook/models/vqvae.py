@@ -105,11 +105,7 @@ class VQVAE(LatentVariableModel):
         return self.codebook.nearest(self._vectors(images))
 
     def decode(self, codes: Int[Tensor, "n l"]) -> Float[Tensor, "n c h w"]:
-        """The mean image of each row of codes.
-
-        Raises:
-            ValueError: if the codes are not whole numbers ``[n, num_codes]`` below K.
-        """
+        """The mean image of each row of codes, which are as for :meth:`likelihood_of`."""
         return self.likelihood_of(codes).mean
 
     def _check_codes(self, codes: Tensor) -> None:

@@ -25,10 +25,7 @@ class WassersteinAutoencoder(Autoencoder):
     The encoder is deterministic and the loss bounds no likelihood: p(x) is not defined.
 
     Args:
-        image_shape: ``(channels, height, width)``.
-        latent_dim: numbers in a code.
-        network: plan of encoder and decoder.
-        likelihood: what the output means; Gaussian pixels with σ = 0.1 by default.
+        image_shape, latent_dim, network, likelihood: as for :class:`Autoencoder`.
         prior: where the codes should lie, any distribution over vectors of ``latent_dim``; N(0, I)
             by default.
         mmd_weight: λ, in nats.
