@@ -12,13 +12,13 @@ from torch import Tensor
 from vaebook.experiments import load_recorded
 from vaebook.experiments.ch12_vae_versus_gan.comparison import SECONDS, STEPS
 from vaebook.experiments.ch12_vae_versus_gan.metric_bias import blurred
-from vaebook.experiments.ch12_vae_versus_gan.pictures import PictureData, load_pictures_of
 from vaebook.experiments.ch12_vae_versus_gan.records import (
     load_comparison,
     load_comparison_pictures,
     recorded_features,
 )
 from vaebook.experiments.ch12_vae_versus_gan.specs import SPECS
+from vaebook.experiments.pictures import PictureData, load_pictures_of
 from vaebook.metrics import frechet_distance, nearest_distance, novelty, precision_recall
 from vaebook.models import GAN, VAE, VAEGAN, Autoencoder
 

@@ -15,8 +15,8 @@ from vaebook.experiments.ch12_vae_versus_gan import (
     metric_bias,
     specs,
 )
-from vaebook.experiments.ch12_vae_versus_gan.pictures import PictureData, load_pictures_of
 from vaebook.experiments.ch12_vae_versus_gan.specs import SPECS
+from vaebook.experiments.pictures import PictureData, load_pictures_of
 from vaebook.metrics import nearest_distance
 from vaebook.metrics.dogs import NearestDog
 from vaebook.metrics.samples import measure

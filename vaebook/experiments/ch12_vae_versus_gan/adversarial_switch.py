@@ -5,7 +5,6 @@ from typing import Any
 from torch import Tensor
 
 from vaebook.distributions import GaussianLikelihood
-from vaebook.experiments.ch12_vae_versus_gan.pictures import load_pictures_of
 from vaebook.experiments.ch12_vae_versus_gan.records import recorded_features
 from vaebook.experiments.ch12_vae_versus_gan.specs import (
     ADVERSARIAL_WEIGHT,
@@ -16,6 +15,7 @@ from vaebook.experiments.ch12_vae_versus_gan.specs import (
     judge_of,
     network_of,
 )
+from vaebook.experiments.pictures import load_pictures_of
 from vaebook.experiments.pixel_errors import rmse
 from vaebook.metrics import frechet_distance, relative_sharpness
 from vaebook.metrics.samples.measure import Features

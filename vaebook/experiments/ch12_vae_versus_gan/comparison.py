@@ -37,9 +37,9 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from vaebook.distributions import fit_mixture
-from vaebook.experiments.ch12_vae_versus_gan.pictures import PictureData, load_pictures_of
 from vaebook.experiments.ch12_vae_versus_gan.records import recorded_features
 from vaebook.experiments.ch12_vae_versus_gan.specs import BATCH_SIZE, GAN_NAME, SPECS
+from vaebook.experiments.pictures import PictureData, load_pictures_of
 from vaebook.experiments.pixel_errors import reconstruction_rmse
 from vaebook.metrics import MEASURES, Reference, measure_samples
 from vaebook.metrics.samples.measure import Features

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from vaebook.data import FACTOR_NAMES
-from vaebook.experiments.ch12_vae_versus_gan.pictures import (
+from vaebook.experiments.pictures import (
     DATA_NAMES,
     feature_network,
     load_pictures_of,

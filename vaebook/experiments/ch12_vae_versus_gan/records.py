@@ -6,7 +6,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from vaebook.experiments.ch12_vae_versus_gan.pictures import feature_network
+from vaebook.experiments.pictures import feature_network
 from vaebook.experiments.record.load import load_pictures, load_recorded, load_recorded_weights
 from vaebook.metrics.samples.measure import Features
 

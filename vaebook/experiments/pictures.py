@@ -1,4 +1,4 @@
-"""What chapter 12 trains on, measures against, and holds up as controls: dogs and clothes."""
+"""What models are trained on, measured against, and what is held up as a control: dogs, clothes."""
 
 from typing import NamedTuple
 
