@@ -1,144 +1,154 @@
-"""The role ``{recorded}``: a number in the prose that is held against its record.
+"""Numbers of the prose that are held against their records, and the page of all records.
 
-    {recorded}`64 ± 6 % <latent_flow: validity | encoder=β = 1e-6 | prior=flow matching>`
+    [64 ± 6 %](results/latent_flow.csv "validity | encoder=β = 1e-6 | prior=flow matching")
 
-The text is what the reader sees, here and in JupyterLab. The target names the record (several with
-``+``), the column and the rows. The number must be the mean over seeds, with the half width of its
-95 % interval behind ±, rounded as the text rounds it; shares are compared in per cent where the
-text says % or points. Where they differ the build warns, and warnings are fatal.
+A link to a record is a number of it (:mod:`recorded_number` reads its title). It is an ordinary
+link, so that JupyterLab shows the number, opens the record and shows the title; here the number is
+checked when the book is built, and leads to what made the record. A number that differs from its
+record is a warning, and warnings are fatal.
 
-Further parts of a target: ``minus COLUMN=VALUE`` takes the difference from these rows seed by seed;
-``largest`` before the column takes the largest value of all seeds, and columns may be listed with
-commas then.
+    ```{records}
+    ```
+
+lists every record by chapter, with the command that makes it.
 """
 
-import html
 import re
+from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-import pandas as pd
 from docutils import nodes
+from recorded_number import check, records_of
+from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.transforms import SphinxTransform
 from sphinx.util import logging
-from sphinx.util.docutils import SphinxRole
+from sphinx.util.docutils import SphinxDirective
 
-from vaebook.experiments import load_provenance, load_recorded, summarise
-from vaebook.plots import interval_text, number_text, unbroken
+from vaebook.experiments import EXPERIMENTS, load_provenance
 
 logger = logging.getLogger(__name__)
-FORM = re.compile(r"(?P<text>.+?)\s*<(?P<target>[^<>]+)>", re.DOTALL)
-NUMBER = re.compile(r"[−+]?\d[\d,]*(?:\.(?P<decimals>\d+))?")
-POWER = re.compile(r"10(?P<sign>⁻?)(?P<exponent>[⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
-DIGITS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+PAGE = "book/how-each-number-is-made"
+RECORD = re.compile(r"(?:[\w./-]*/)?results/(?P<name>\w+)\.csv")
 
 
-def _rows(record: pd.DataFrame, condition: str) -> pd.DataFrame:
-    """The rows of a record in which a column has a value."""
-    column, _, value = (part.strip() for part in condition.partition("="))
-    if column not in record.columns:
-        raise ValueError(f"no column {column!r}; expected one of {', '.join(record.columns)}")
-    found = record[record[column].astype(str) == value]
-    if found.empty:
-        known = ", ".join(map(str, record[column].unique()))
-        raise ValueError(f"no row has {column} = {value!r}; expected one of {known}")
-    return found
+def results_of(env: BuildEnvironment) -> Path:
+    """The folder of the records."""
+    return Path(env.srcdir) / "book" / "results"
 
 
-def measured(target: str, folder: Path | None = None) -> tuple[float, float, float]:
-    """What a target names: the mean over seeds and the ends of its 95 % interval.
-
-    Args:
-        target: see the module.
-        folder: where the records lie.
-
-    Raises:
-        ValueError: if it names no record, column or row.
-    """
-    names, _, rest = target.partition(":")
-    parts = [part.strip() for part in rest.split("|")]
-    column, conditions = parts[0], parts[1:]
-    try:
-        records = [load_recorded(name.strip(), folder) for name in names.split("+")]
-    except FileNotFoundError as error:
-        raise ValueError(str(error)) from None
-    record = pd.concat(records, ignore_index=True)
-    subtracted = [part.removeprefix("minus ") for part in conditions if part.startswith("minus ")]
-    common = [part for part in conditions if not part.startswith("minus ")]
-    columns = [name.strip() for name in column.removeprefix("largest ").split(",")]
-    missing = [name for name in columns if name not in record.columns]
-    if missing:
-        raise ValueError(f"no column {missing[0]!r}; expected one of {', '.join(record.columns)}")
-    chosen = record
-    for condition in common:
-        chosen = _rows(chosen, condition)
-    if column.startswith("largest "):
-        value = float(chosen[columns].max().max())
-        return value, value, value
-    if subtracted:
-        base = record
-        for condition in subtracted:
-            base = _rows(base, condition)
-        difference = chosen.set_index("seed")[column] - base.set_index("seed")[column]
-        if difference.isna().any():
-            raise ValueError("the two conditions do not have the same seeds")
-        chosen = difference.rename(column).reset_index()
-    row = summarise(chosen, [], columns).iloc[0]
-    return float(row["mean"]), float(row["low"]), float(row["high"])
+def anchor_of(name: str) -> str:
+    """Where the page of all records tells of one."""
+    return f"record-{name.replace('_', '-')}"
 
 
-def expected_text(text: str, target: str, folder: Path | None = None) -> str:
-    """The numbers that a text should show, in the text's own rounding.
+class HoldNumbers(SphinxTransform):
+    """Check each link to a record, and lead it to what made the record."""
 
-    Raises:
-        ValueError: if the text has no number, or the target names nothing.
-    """
-    mean, low, high = measured(target, folder)
-    if POWER.search(text):  # an order of magnitude, rounded up
-        exponent = next(power for power in range(-40, 41) if mean <= 10.0**power)
-        return number_text(10.0**exponent).partition("× ")[2]
-    number = NUMBER.search(text)
-    if number is None:
-        raise ValueError("the text has no number")
-    digits = len(number["decimals"] or "")
-    factor = 100.0 if re.search(r"%|\bpoints?\b", text) else 1.0
-    if "±" in text or " to " in text:
-        told = interval_text(mean, low, high, digits, factor=factor)
-    else:
-        told = number_text(factor * mean, digits)
-    return f"+{told}" if number[0].startswith("+") and not told.startswith("−") else told
+    default_priority = 5  # before links to files become downloads
+
+    def apply(self, **kwargs: Any) -> None:
+        for kind in (addnodes.download_reference, addnodes.pending_xref):
+            for link in list(self.document.findall(kind)):
+                found = RECORD.fullmatch(link.get("reftarget", ""))
+                if found and link.get("reftype") == "myst":
+                    link.replace_self(self.held(link, found["name"]))
+
+    def held(self, link: nodes.Element, name: str) -> nodes.Node:
+        """The number as a page shows it."""
+        text, title = link.astext(), link.get("title", "")
+        results = results_of(self.env)
+        try:
+            if not title:
+                raise ValueError('expected [TEXT](results/RECORD.csv "COLUMN | COLUMN=VALUE")')
+            if Path(self.env.relfn2path(link["reftarget"])[1]).parent != results:
+                raise ValueError(f"{link['reftarget']} is not in {results}")
+            check(text, name, title, results)
+        except ValueError as error:
+            logger.warning("recorded: %r (%s): %s", text, title, error, location=link)
+            return nodes.Text(text)
+        names = records_of(name, title)
+        for each in names:
+            self.env.note_dependency(str(results / f"{each}.csv"))
+        commands = "; ".join(load_provenance(each, results)["command"] for each in names)
+        page = self.app.builder.get_relative_uri(self.env.docname, PAGE)
+        return nodes.reference(
+            "",
+            text.replace(" ", "\N{NO-BREAK SPACE}"),
+            internal=True,
+            refuri=f"{page}#{anchor_of(name)}",
+            reftitle=f"{name}: {title}. Made by {commands}",
+            classes=["recorded"],
+        )
 
 
-def shows(text: str, told: str) -> bool:
-    """Whether a text shows these numbers, and not merely digits of others."""
-    return bool(re.search(rf"(?<![\d.,−+]){re.escape(told)}(?![\d⁰¹²³⁴⁵⁶⁷⁸⁹]|[.,]\d)", text))
-
-
-class Recorded(SphinxRole):
+class Records(SphinxDirective):
     """See the module."""
 
-    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
-        form = FORM.fullmatch(self.text)
-        results = Path(self.env.srcdir) / "book" / "results"
-        try:
-            if form is None:
-                raise ValueError("expected TEXT <RECORD: COLUMN | COLUMN=VALUE>")
-            text, target = form["text"], form["target"]
-            told = expected_text(text, target, results)
-            if not shows(text, told):
-                raise ValueError(f"the record says {told}")
-        except ValueError as error:
-            logger.warning("recorded: %r: %s", self.text, error, location=self.get_location())
-            return [nodes.Text(self.text)], []
-        names = [name.strip() for name in target.partition(":")[0].split("+")]
-        for name in names:
-            self.env.note_dependency(str(results / f"{name}.csv"))
-        commands = "; ".join(load_provenance(name, results)["command"] for name in names)
-        title = html.escape(f"recorded by {commands}", quote=True)
-        shown = f'<span class="recorded" title="{title}">{unbroken(text)}</span>'
-        return [nodes.raw(self.rawtext, shown, format="html")], []
+    has_content = False
+    option_spec: ClassVar[dict[str, Any]] = {}
+
+    def run(self) -> list[nodes.Node]:
+        chapters: dict[str, list[str]] = defaultdict(list)
+        for name, experiment in EXPERIMENTS.items():
+            chapters[experiment.module.split(".")[2].partition("_")[0]].append(name)
+        return [self.chapter(label, names) for label, names in chapters.items()]
+
+    def chapter(self, label: str, names: list[str]) -> nodes.section:
+        """The records of a chapter, which has this label: "ch02"."""
+        title = f"Chapter {int(label[2:])}"
+        link = addnodes.pending_xref(
+            "",
+            nodes.inline("", title),
+            refdomain="std",
+            reftype="ref",
+            reftarget=label,
+            refdoc=self.env.docname,
+            refexplicit=False,
+            refwarn=True,
+        )
+        section = nodes.section("", nodes.title("", title), ids=[f"records-{label}"])
+        section += nodes.paragraph("", "", link)
+        section += [self.record(name) for name in names]
+        return section
+
+    def record(self, name: str) -> nodes.section:
+        """What made a record."""
+        results = results_of(self.env)
+        self.env.note_dependency(str(results / f"{name}.json"))
+        made = load_provenance(name, results)
+        section = nodes.section("", nodes.title("", name), ids=[anchor_of(name)])
+        section += nodes.paragraph("", made["description"])
+        section += nodes.literal_block("", made["command"], language="console")
+        seconds = ", ".join(f"{each:,.0f}" for each in made["seconds_per_seed"])
+        versions = made["versions"]
+        table = addnodes.download_reference(
+            "",
+            "",
+            nodes.literal("", f"book/results/{name}.csv"),
+            refdoc=self.env.docname,
+            reftarget=f"results/{name}.csv",
+        )
+        others = [f"book/results/{each}" for each in made["sha256"] if each != f"{name}.csv"]
+        files: list[nodes.Node] = [nodes.Text("Kept in "), table]
+        for each in others:
+            files += [nodes.Text(" and " if each == others[-1] else ", "), nodes.literal("", each)]
+        on = made["machine"].replace(" 1 threads", " 1 thread")
+        with_ = f"with Python {versions['python']} and PyTorch {versions['torch']}"
+        items: list[list[nodes.Node]] = [
+            [nodes.Text(f"{made['seeds']} seeds, of {seconds} seconds")],
+            [nodes.Text(f"{made['finished']}, on {on}, {with_}")],
+            files,
+        ]
+        section += nodes.bullet_list(
+            "", *(nodes.list_item("", nodes.paragraph("", "", *item)) for item in items)
+        )
+        return section
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    app.add_role("recorded", Recorded())
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+    app.add_transform(HoldNumbers)
+    app.add_directive("records", Records)
+    return {"version": "2", "parallel_read_safe": True, "parallel_write_safe": True}
