@@ -210,7 +210,7 @@ def test_bad_input_is_refused_with_the_cure(name: str, key: str, bad: Any, given
         ("minibatch_mutual_information", ["batch_size"], "13", {"batch_size": 13}),
         ("mmd_test", ["x"], "(1, 3)", {"x": torch.rand(1, 3)}),
         ("mmd_test", ["x", "y"], "(30, 4)", {"y": torch.rand(30, 4)}),
-        ("nearest_distance", ["images"], "(1, 8, 7)", {"images": torch.rand(2, 1, 8, 7)}),
+        ("nearest_distance", ["images"], "(2, 1, 8, 7)", {"images": torch.rand(2, 1, 8, 7)}),
         ("nearest_dog", ["images"], "(2, 3, 32, 32)", {"images": torch.rand(2, 3, 32, 32)}),
         ("nearest_dog", ["images"], "(2, 1, 7, 7)", {"images": torch.rand(2, 1, 7, 7)}),
         ("neighbour_distance", ["images", "known"], "(20, 5)", {"known": torch.rand(20, 5)}),
