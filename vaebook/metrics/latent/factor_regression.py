@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from vaebook._random import check_seed
-from vaebook.metrics._inputs import as_table
+from vaebook.metrics._inputs import as_tables
 
 
 def factor_regression(
@@ -38,25 +38,17 @@ def factor_regression(
     Raises:
         ValueError: if the tables do not fit each other.
     """
-    tables = {
-        "codes": codes,
-        "factors": factors,
-        "held_out_codes": held_out_codes,
-        "held_out_factors": held_out_factors,
-    }
-    x, y, x_other, y_other = (
-        as_table(name, table, minimum=10, what="picture").detach().cpu().double().numpy()
-        for name, table in tables.items()
+    inputs = as_tables(minimum=10, what="picture", codes=codes, held_out_codes=held_out_codes)
+    answers = as_tables(
+        minimum=10, what="picture", factors=factors, held_out_factors=held_out_factors
     )
-    for (first, a), (second, b), axis in (
-        (("codes", x), ("factors", y), 0),
-        (("held_out_codes", x_other), ("held_out_factors", y_other), 0),
-        (("codes", x), ("held_out_codes", x_other), 1),
-        (("factors", y), ("held_out_factors", y_other), 1),
-    ):
-        if a.shape[axis] != b.shape[axis]:
-            what = "a row for each picture" if axis == 0 else "as many columns"
-            raise ValueError(f"{first} {a.shape} and {second} {b.shape} differ; expected {what}.")
+    for prefix, a, b in zip(("", "held_out_"), inputs, answers, strict=True):
+        if len(a) != len(b):
+            raise ValueError(
+                f"{prefix}codes and {prefix}factors have {len(a)} and {len(b)} rows; expected "
+                "a row of each for each picture."
+            )
+    x, x_other, y, y_other = (table.cpu().double().numpy() for table in (*inputs, *answers))
     if (seed := check_seed(seed)) >= 2**32:
         raise ValueError(f"seed is {seed}; expected one below 2**32, as scikit-learn takes it.")
     scale = StandardScaler().fit(y)
