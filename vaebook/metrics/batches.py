@@ -104,11 +104,9 @@ def log_prior(model: VAE, codes: Float[Tensor, "*batch d"]) -> Float[Tensor, "*b
     return torch.cat([prior.log_prob(part) for part in parts]).reshape(codes.shape[:-1])
 
 
-def posterior_of(
-    model: VAE, images: Float[Tensor, "n c h w"], *, batch_size: int = 500
-) -> Distribution:
+def posterior_of(model: VAE, images: Float[Tensor, "n c h w"]) -> Distribution:
     """q(z | x) of all images, on the model's device; a Gaussian one is encoded in batches."""
-    parts = [model.posterior(to_model(model, batch)) for batch in images.split(batch_size)]
+    parts = [model.posterior(to_model(model, batch)) for batch in images.split(500)]
     if len(parts) == 1:
         return parts[0]
     diagonal = [part for part in parts if isinstance(part, DiagonalGaussian)]

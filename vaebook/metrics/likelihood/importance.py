@@ -51,7 +51,6 @@ def importance_log_weights(
     parts = []
     with evaluating(model), seeded(seed):
         proposal = posterior_of(model, images) if proposal is None else proposal
-        check_distribution("proposal", proposal)
         _check_proposal(proposal, len(images), model.latent_dim)
         for start in range(0, num_samples, batch_size):
             drawn = proposal.sample((min(batch_size, num_samples - start),))  # [k, (n,) d]
@@ -64,6 +63,7 @@ def importance_log_weights(
 
 
 def _check_proposal(proposal: Distribution, num_images: int, latent_dim: int) -> None:
+    check_distribution("proposal", proposal)
     batch, event = tuple(proposal.batch_shape), tuple(proposal.event_shape)
     if batch not in ((num_images,), ()) or event != (latent_dim,):
         raise ValueError(
