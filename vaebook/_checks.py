@@ -239,8 +239,7 @@ def check_codes(codes: Tensor, latent_dim: int, *, name: str = "codes") -> None:
 
 def check_positive(name: str, value: float) -> None:
     """Raise a ``ValueError`` unless ``value`` is a finite number above zero."""
-    if not (_is_number(value) and math.isfinite(value) and value > 0):
-        raise ValueError(f"{name} is {_shown(value)}; expected a finite number above 0.")
+    check_real(name, value, above=0)
 
 
 def check_real(
