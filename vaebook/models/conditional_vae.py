@@ -22,6 +22,8 @@ from vaebook.models.latent_variable import LatentVariableModel, evaluating
 from vaebook.models.networks import Network, as_network
 from vaebook.models.vae import Elbo
 
+Images = Float[Tensor, "n c h w"]
+Conditions = Float[Tensor, "n k"]
 ConditionalPrior = Literal["fixed", "learned"]
 
 
@@ -75,7 +77,6 @@ class ConditionalVAE(LatentVariableModel):
         decoder_sees: bool = True,
     ) -> None:
         super().__init__(image_shape, latent_dim)
-        check_count("latent_dim", latent_dim)
         check_count("condition_dim", condition_dim)
         check_choice("prior", prior, get_args(ConditionalPrior))
         check_weight("beta", beta)
@@ -96,16 +97,12 @@ class ConditionalVAE(LatentVariableModel):
             last = nn.Linear(prior_hidden, 2 * latent_dim)
             self.prior_network = nn.Sequential(hidden, nn.ReLU(), last)
 
-    def check(
-        self, images: Float[Tensor, "n c h w"], conditions: Float[Tensor, "n k"] | None = None
-    ) -> None:
+    def check(self, images: Images, conditions: Conditions | None = None) -> None:
         """Raise a ``ValueError`` for images or conditions that :meth:`loss` cannot take."""
         super().check(images)
         self._conditions(conditions, len(images))
 
-    def _conditions(
-        self, given: Tensor | None, num_rows: int | None = None
-    ) -> Float[Tensor, "n k"]:
+    def _conditions(self, given: Tensor | None, num_rows: int | None = None) -> Conditions:
         """Conditions ``[n, k]`` that fit the model, moved to it; labels ``[n]`` as one-hot rows."""
         expected = f"expected [n, {self.condition_dim}], a row for each image, or labels [n]"
         if not isinstance(given, Tensor):
@@ -145,7 +142,7 @@ class ConditionalVAE(LatentVariableModel):
             given = given[:, None] == torch.arange(self.condition_dim, device=self.device)
         return given.to(self.dtype)
 
-    def prior(self, conditions: Float[Tensor, "n k"]) -> DiagonalGaussian:
+    def prior(self, conditions: Conditions) -> DiagonalGaussian:
         """p(z | c), one distribution for each condition."""
         conditions = self._conditions(conditions)
         if self.prior_network is None:
@@ -154,9 +151,7 @@ class ConditionalVAE(LatentVariableModel):
         output = self.prior_network(conditions).to(self.dtype)
         return DiagonalGaussian(*output.chunk(2, dim=1))
 
-    def posterior(
-        self, images: Float[Tensor, "n c h w"], conditions: Float[Tensor, "n k"]
-    ) -> DiagonalGaussian:
+    def posterior(self, images: Images, conditions: Conditions) -> DiagonalGaussian:
         """q(z | x, c), one distribution for each image."""
         check_images(images, self.image_shape, dtype=self.dtype)
         conditions, images = self._conditions(conditions, len(images)), images.to(self.device)
@@ -166,7 +161,7 @@ class ConditionalVAE(LatentVariableModel):
         return DiagonalGaussian(*self.encoder(images).to(self.dtype).chunk(2, dim=1))
 
     def likelihood_of(
-        self, codes: Float[Tensor, "*batch n d"], conditions: Float[Tensor, "n k"]
+        self, codes: Float[Tensor, "*batch n d"], conditions: Conditions
     ) -> Distribution:
         """p(x | z, c) for each code and its condition, a distribution over images."""
         conditions = self._conditions(conditions, codes.shape[-2])
@@ -176,13 +171,7 @@ class ConditionalVAE(LatentVariableModel):
         output = self.decoder(told.reshape(-1, told.shape[-1])).to(self.dtype)
         return self.likelihood(output.reshape(*codes.shape[:-1], *output.shape[1:]))
 
-    def elbo(
-        self,
-        images: Float[Tensor, "n c h w"],
-        conditions: Float[Tensor, "n k"],
-        *,
-        num_samples: int = 1,
-    ) -> Elbo:
+    def elbo(self, images: Images, conditions: Conditions, *, num_samples: int = 1) -> Elbo:
         """A lower bound of log p(x | c) of each image and its two terms, in nats.
 
         Args:
@@ -201,27 +190,21 @@ class ConditionalVAE(LatentVariableModel):
             rate = gaussian_kl_diagonal(posterior.mu, posterior.log_var, prior.mu, prior.log_var)
         return Elbo(-(distortion + rate), distortion, rate)
 
-    def loss(
-        self, images: Float[Tensor, "n c h w"], conditions: Float[Tensor, "n k"]
-    ) -> Float[Tensor, " n"]:
+    def loss(self, images: Images, conditions: Conditions) -> Float[Tensor, " n"]:
         """distortion + beta · rate in nats, one value per image."""
         terms = self.elbo(images, conditions)
         return terms.distortion + self.beta * terms.rate
 
-    def encode(
-        self, images: Float[Tensor, "n c h w"], conditions: Float[Tensor, "n k"]
-    ) -> Float[Tensor, "n d"]:
+    def encode(self, images: Images, conditions: Conditions) -> Float[Tensor, "n d"]:
         """The mean of q(z | x, c) for each image."""
         return self.posterior(images, conditions).mean
 
-    def decode(
-        self, codes: Float[Tensor, "n d"], conditions: Float[Tensor, "n k"]
-    ) -> Float[Tensor, "n c h w"]:
+    def decode(self, codes: Float[Tensor, "n d"], conditions: Conditions) -> Images:
         """The mean image of p(x | z, c) for each code and its condition."""
         return self.likelihood_of(self._codes(codes), conditions).mean
 
     def sample(
-        self, conditions: Float[Tensor, "n k"], num_samples: int = 1, *, seed: int | None = None
+        self, conditions: Conditions, num_samples: int = 1, *, seed: int | None = None
     ) -> Float[Tensor, "s n c h w"]:
         """New images for given conditions: z from p(z | c), then the mean image of p(x | z, c).
 

@@ -15,8 +15,11 @@ from vaebook._checks import (
     check_images,
     check_real,
     check_same_shape,
+    kind_of,
 )
 from vaebook._configuration import Configured
+
+Images = Float[Tensor, "n c h w"]
 
 
 class FeatureNetwork(Configured, nn.Module, ABC):
@@ -56,12 +59,12 @@ class FeatureNetwork(Configured, nn.Module, ABC):
         self.body = nn.Sequential(*layers)
         self.head = nn.Linear(num_features, num_outputs)
 
-    def features(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n f"]:
+    def features(self, images: Images) -> Float[Tensor, "n f"]:
         """The last hidden layer of each image."""
         check_images(images, self.image_shape, dtype=self.head.weight.dtype)
         return self.body(images - self.background)
 
-    def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n o"]:
+    def forward(self, images: Images) -> Float[Tensor, "n o"]:
         """The network's answer for each image."""
         return self.head(self.features(images))
 
@@ -97,13 +100,11 @@ class FactorRegressor(FeatureNetwork):
         self.register_buffer("low", low.clone(), persistent=False)
         self.register_buffer("high", high.clone(), persistent=False)
 
-    def factors(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n f"]:
+    def factors(self, images: Images) -> Float[Tensor, "n f"]:
         """The factors as the network reads them, in their units; they may leave their ranges."""
         return self.low + (self.high - self.low) * (self(images) + 1) / 2
 
-    def loss(
-        self, images: Float[Tensor, "n c h w"], answers: Float[Tensor, "n f"]
-    ) -> Float[Tensor, " n"]:
+    def loss(self, images: Images, answers: Float[Tensor, "n f"]) -> Float[Tensor, " n"]:
         """Mean squared error of the factors scaled to [−1, 1], of each image."""
         found = self(images)
         if answers.shape != found.shape:
@@ -118,13 +119,11 @@ class FactorRegressor(FeatureNetwork):
 class ClassClassifier(FeatureNetwork):
     """Names the class of a picture: trained by cross-entropy, in nats."""
 
-    def loss(
-        self, images: Float[Tensor, "n c h w"], answers: Int[Tensor, " n"]
-    ) -> Float[Tensor, " n"]:
+    def loss(self, images: Images, answers: Int[Tensor, " n"]) -> Float[Tensor, " n"]:
         """−log of the probability that the network gives the right class, of each image."""
         if answers.shape != (len(images),) or answers.dtype != torch.long:
             raise ValueError(
-                f"answers are {answers.dtype} {tuple(answers.shape)}; expected whole numbers "
-                f"(torch.long) [{len(images)}], the class of each image."
+                f"answers are {kind_of(answers)}; expected whole numbers (torch.long) "
+                f"[{len(images)}], the class of each image."
             )
         return F.cross_entropy(self(images), answers, reduction="none")

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from vaebook._checks import check_count, check_positive
+from vaebook._checks import check_count, check_positive, check_tensor, kind_of
 
 
 @dataclass(frozen=True)
@@ -98,18 +98,14 @@ class IncompleteGaussian:
         )
 
 
-def _check_table(table: object, num_columns: int | None = None) -> None:
-    if not isinstance(table, Tensor):
-        raise ValueError(
-            f"the table is a {type(table).__name__}; expected a torch tensor [n, columns]. "
-            "Convert a data frame with torch.tensor(frame.to_numpy())."
-        )
-    shape, columns = tuple(table.shape), "columns" if num_columns is None else num_columns
-    fits = table.ndim == 2 and num_columns in (None, shape[-1])
+def _check_table(table: Tensor, num_columns: int | None = None) -> None:
+    check_tensor("the table", table)
+    fits = table.ndim == 2 and num_columns in (None, table.shape[-1])
     if not fits or not table.is_floating_point():
+        columns = "columns" if num_columns is None else num_columns
         raise ValueError(
-            f"the table is {table.dtype} {shape}; expected floats [n, {columns}] with NaN for what "
-            "is missing."
+            f"the table is {kind_of(table)}; expected floats [n, {columns}] with NaN for what is "
+            "missing."
         )
 
 

@@ -7,13 +7,15 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
-from vaebook._checks import check_count, check_finite, how_to_convert
+from vaebook._checks import check_count, check_finite, check_tensor, kind_of
 from vaebook.distributions import DiagonalGaussian, FixedPrior, standard_normal
 from vaebook.distributions.gaussian import LOG_TWO_PI
 from vaebook.models.latent_variable import LatentVariableModel, evaluating
 from vaebook.models.networks import MLP, as_network
 
 NUMBERS_AT_ONCE = 2**18  # of imputed rows: 1 MiB, and some times that inside the network
+Table = Float[Tensor, "n d"]
+Mask = Bool[Tensor, "n d"]  # true where an entry was observed
 SIGMA_FLOOR = 0.03  # of a column, in its standard deviations
 
 
@@ -57,21 +59,13 @@ class IncompleteVAE(LatentVariableModel):
         self.log_sigma = nn.Parameter(torch.zeros(num_columns))
         self._prior = FixedPrior(standard_normal(self.latent_dim))
 
-    def check(
-        self, values: Float[Tensor, "n d"], observed: Bool[Tensor, "n d"] | None = None
-    ) -> None:
+    def check(self, values: Table, observed: Mask | None = None) -> None:
         """Raise a ``ValueError`` for a table or a mask that :meth:`loss` cannot take."""
         self._table(values, observed)
 
-    def _table(
-        self, values: Float[Tensor, "n d"], observed: Bool[Tensor, "n d"] | None
-    ) -> tuple[Float[Tensor, "n d"], Bool[Tensor, "n d"]]:
+    def _table(self, values: Table, observed: Mask | None) -> tuple[Table, Mask]:
         """The values with 0 where an entry is missing, and the mask, on the model's device."""
-        if not isinstance(values, Tensor):
-            raise ValueError(
-                f"the table is a {type(values).__name__}; expected a torch tensor [n, "
-                f"{self.num_columns}]. {how_to_convert(values)}"
-            )
+        check_tensor("the table", values)
         if values.ndim != 2 or values.shape[1] != self.num_columns:
             raise ValueError(
                 f"the table has shape {tuple(values.shape)}; expected [n, {self.num_columns}], a "
@@ -84,24 +78,18 @@ class IncompleteVAE(LatentVariableModel):
             )
         if observed is None:
             observed = ~torch.isnan(values)
-        if not isinstance(observed, Tensor):
-            raise ValueError(
-                f"observed is a {type(observed).__name__}; expected a torch tensor of booleans "
-                f"{tuple(values.shape)}, true where an entry of the table was observed."
-            )
+        check_tensor("observed", observed)
         if observed.dtype != torch.bool or observed.shape != values.shape:
             raise ValueError(
-                f"observed is {observed.dtype} {tuple(observed.shape)}; expected booleans "
-                f"{tuple(values.shape)}, true where an entry of the table was observed."
+                f"observed is {kind_of(observed)}; expected booleans {tuple(values.shape)}, true "
+                "where an entry of the table was observed."
             )
         values, observed = values.to(self.device), observed.to(self.device)
         filled = torch.where(observed, values, 0.0)
         check_finite("the observed part of the table", filled)
         return filled, observed
 
-    def posterior(
-        self, values: Float[Tensor, "n d"], observed: Bool[Tensor, "n d"] | None = None
-    ) -> DiagonalGaussian:
+    def posterior(self, values: Table, observed: Mask | None = None) -> DiagonalGaussian:
         """q(z | observed) of each row."""
         filled, known = self._table(values, observed)
         seen = torch.stack([filled, known.to(filled)], 1)[:, :, None]  # [n, 2, 1, d]
@@ -120,10 +108,7 @@ class IncompleteVAE(LatentVariableModel):
         return output.reshape(*codes.shape[:-1], self.num_columns)
 
     def log_weights(
-        self,
-        values: Float[Tensor, "n d"],
-        observed: Bool[Tensor, "n d"],
-        codes: Float[Tensor, "k n l"],
+        self, values: Table, observed: Mask, codes: Float[Tensor, "k n l"]
     ) -> Float[Tensor, "k n"]:
         """log p(observed, z) − log q(z | observed) in nats, over the observed entries alone."""
         values, observed = self._table(values, observed)
@@ -139,39 +124,31 @@ class IncompleteVAE(LatentVariableModel):
         """p(z) = N(0, I)."""
         return self._prior()
 
-    def loss(
-        self, values: Float[Tensor, "n d"], observed: Bool[Tensor, "n d"] | None = None
-    ) -> Float[Tensor, " n"]:
+    def loss(self, values: Table, observed: Mask | None = None) -> Float[Tensor, " n"]:
         """The negative bound of log p(observed) in nats, one value per row."""
         values, observed = self._table(values, observed)
         codes = self.posterior(values, observed).rsample((self.num_importance,))
         log_weights = self.log_weights(values, observed, codes)
         return math.log(self.num_importance) - torch.logsumexp(log_weights, 0)
 
-    def encode(
-        self, values: Float[Tensor, "n d"], observed: Bool[Tensor, "n d"] | None = None
-    ) -> Float[Tensor, "n l"]:
+    def encode(self, values: Table, observed: Mask | None = None) -> Float[Tensor, "n l"]:
         """The mean of q(z | observed) for each row."""
         return self.posterior(values, observed).mean
 
-    def decode(self, codes: Float[Tensor, "n l"]) -> Float[Tensor, "n d"]:
+    def decode(self, codes: Float[Tensor, "n l"]) -> Table:
         """The mean row of p(x | z) for each code, complete."""
         return self._means(self._codes(codes))
 
-    def forward(
-        self, values: Float[Tensor, "n d"], *observed: Bool[Tensor, "n d"]
-    ) -> Float[Tensor, "n d"]:
+    def forward(self, values: Table, *observed: Mask) -> Table:
         """Each row after a trip through its code, complete, with gradients."""
         return self.decode(self.encode(values, *observed))
 
-    def sample(self, num_rows: int, *, seed: int | None = None) -> Float[Tensor, "n d"]:
+    def sample(self, num_rows: int, *, seed: int | None = None) -> Table:
         """New rows: z from the prior, then the mean row of p(x | z); no gradient is kept."""
         return self.decode_all(self._draw(self.prior, num_rows, seed, "num_rows"))
 
     @torch.no_grad()
-    def impute(
-        self, table: Float[Tensor, "n d"], *, num_samples: int = 500, seed: int = 0
-    ) -> Float[Tensor, "n d"]:
+    def impute(self, table: Table, *, num_samples: int = 500, seed: int = 0) -> Table:
         r"""The table with E[missing | observed] in its gaps; what was observed stays.
 
         The mean is over the model's posterior, by self-normalised importance sampling:
@@ -195,12 +172,7 @@ class IncompleteVAE(LatentVariableModel):
                 means[rows] = self._expected(values[rows], observed[rows], codes[:, rows])
         return torch.where(torch.isnan(table), means.to(table.device), table)
 
-    def _expected(
-        self,
-        values: Float[Tensor, "n d"],
-        observed: Bool[Tensor, "n d"],
-        codes: Float[Tensor, "k n l"],
-    ) -> Float[Tensor, "n d"]:
+    def _expected(self, values: Table, observed: Mask, codes: Float[Tensor, "k n l"]) -> Table:
         """E[x | observed] of each row, from codes of its posterior."""
         weights = torch.softmax(self.log_weights(values, observed, codes), 0)  # [k, n]
         return (weights[..., None] * self._means(codes)).sum(0)
