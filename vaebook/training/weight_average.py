@@ -40,12 +40,9 @@ class WeightAverage(Callback):
         """Begin the average anew, at the weights as they are."""
         self._average = copy.deepcopy(self._followed(step.model)).requires_grad_(False)
 
+    @torch.no_grad()
     def before_step(self, step: Step) -> None:
         """Take in the weights of the steps so far."""
-        self._update(step)
-
-    @torch.no_grad()
-    def _update(self, step: Step) -> None:
         assert self._average is not None
         followed = self._followed(step.model)
         decay = min(self.decay, (1 + step.step) / (10 + step.step))
@@ -69,7 +66,7 @@ class WeightAverage(Callback):
     def after_training(self, step: Step) -> None:
         """Put the average in the place of the weights; after an error, that of the steps before."""
         if step.error is None:
-            self._update(step)
+            self.before_step(step)
         assert self._average is not None
         self._followed(step.model).load_state_dict(self._average.state_dict())
 
