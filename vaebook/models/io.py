@@ -64,7 +64,8 @@ def save_model(model: nn.Module, path: str | Path) -> None:
         OSError: if the file cannot be written; an old one is kept.
     """
     model = plain_module(model)
-    writer = _Writer({id(part) for part in model.modules()} if _is_module(model) else set())
+    _check_model(model)
+    writer = _Writer({id(part) for part in model.modules()})
     plan: dict[str, Any] = {"model": writer.described(model, type(model).__name__)}
     twin = _built(plan["model"], writer.tensors, classes=writer.classes)
     twin = _converted(twin, weights_of(model))
@@ -189,10 +190,10 @@ class _Writer:
         return f"{cls.__module__}.{cls.__qualname__}"
 
 
-def _is_module(model: Any) -> bool:
-    """Whether ``model`` can be saved: true, or a ``ValueError``."""
+def _check_model(model: Any) -> None:
+    """Refuse what cannot be saved."""
     if isinstance(model, nn.Module) and isinstance(model, Configured):
-        return True
+        return
     cure = "Use save_weights" if isinstance(model, nn.Module) else "Save what it was fitted to"
     raise ValueError(
         f"a {type(model).__name__} does not keep the arguments that it was built with; expected a "
@@ -253,16 +254,13 @@ class _Reader:
             with suppress(ImportError):
                 found = getattr(import_module(package), short, None)
                 kinds = (Configured, Distribution, Transform)
-                if isinstance(found, type) and (issubclass(found, kinds) or _is_plan(found)):
+                plan = dataclasses.is_dataclass(found) and package.startswith("vaebook.models")
+                if isinstance(found, type) and (issubclass(found, kinds) or plan):
                     return found
         raise ValueError(
             f"{self.path} holds a {name}, which is no class of vaebook. If it is yours, name it: "
             f"load_model(path, classes=[{short}])."
         )
-
-
-def _is_plan(cls: type) -> bool:
-    return dataclasses.is_dataclass(cls) and cls.__module__.startswith("vaebook.models.")
 
 
 def _converted(model: nn.Module, weights: Mapping[str, Tensor]) -> nn.Module:

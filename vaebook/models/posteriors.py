@@ -106,8 +106,7 @@ def check_support(family: str, latent_dim: int, support: constraints.Constraint 
             )
         return
     far = torch.full((latent_dim,), POSTERIORS[family].reach)
-    inside = not on_sphere and all(bool(support.check(point).all()) for point in (far, -far))
-    if not inside:
+    if on_sphere or not all(bool(support.check(point).all()) for point in (far, -far)):
         cure = "posterior='beta' with unit_uniform"
         if on_sphere:
             cure = "posterior='power spherical'"

@@ -275,8 +275,7 @@ def load_run(path: str | Path, keys: Collection[str] = ()) -> dict[str, Any]:
         keys: what it must hold.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        PermissionError: if the file may not be read.
+        OSError: as :func:`load_weights` does.
         ValueError: if the file is damaged, or no checkpoint with these keys.
     """
     with _open(path, "checkpoint", "fit(..., checkpoint=...)") as file:
