@@ -35,15 +35,11 @@ def evaluate_elbo(
     """
     images = images_of(model, images)
     check_count("num_samples", num_samples)
-    return Elbo(
-        *evaluate_in_batches(
-            model,
-            images,
-            lambda batch: tuple(model.elbo(batch, num_samples=num_samples)),
-            seed=seed,
-            batch_size=batch_size,
-        )
-    )
+
+    def measure(batch: Tensor) -> tuple[Tensor, ...]:
+        return model.elbo(batch, num_samples=num_samples)
+
+    return Elbo(*evaluate_in_batches(model, images, measure, seed=seed, batch_size=batch_size))
 
 
 def importance_weighted_nll(
