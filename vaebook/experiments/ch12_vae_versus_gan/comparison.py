@@ -41,7 +41,7 @@ from vaebook.experiments.ch12_vae_versus_gan.records import recorded_features
 from vaebook.experiments.ch12_vae_versus_gan.specs import BATCH_SIZE, GAN_NAME, SPECS
 from vaebook.experiments.pictures import PictureData, load_pictures_of
 from vaebook.experiments.pixel_errors import reconstruction_rmse
-from vaebook.metrics import MEASURES, Reference, measure_samples
+from vaebook.metrics import Reference, measure_samples
 from vaebook.metrics.samples.measure import Features
 from vaebook.models import GAN, VAE, GenerativeModel, LatentVariableModel
 from vaebook.models.latent_variable import DrawsImages
@@ -56,6 +56,7 @@ NUM_KEPT = 64  # pictures of each kind that the record keeps
 CONTROLS = ("real, fresh", "training pictures")
 LIKELIHOOD = ("autoencoder", "VAE", "VAE, learned σ")  # without a discriminator
 SECONDS, STEPS = "equal seconds", "equal steps"
+MEASURED = ("dogs", "sharpness", "spectrum", "pixels", "features", "novelty")
 
 
 class Sampler(NamedTuple):
@@ -144,7 +145,7 @@ def run(
         ``seconds`` of one core.
     """
     data = load_pictures_of(data_name)
-    measures = [name for name in MEASURES if data_name == "dogs" or name != "dogs"]
+    measures = [name for name in MEASURED if data_name == "dogs" or name != "dogs"]
     features = features or recorded_features(data_name)
     reference = Reference(data.test.images, data.train.images, features)
 

@@ -11,12 +11,18 @@ from vaebook._checks import check_count
 from vaebook.data.dogs import FACTOR_NAMES
 from vaebook.metrics._inputs import as_images
 from vaebook.metrics.dogs import DOG_THRESHOLD, NearestDog, coverage, nearest_dog
+from vaebook.metrics.samples.density_coverage import density_coverage
 from vaebook.metrics.samples.frechet import frechet_distance
+from vaebook.metrics.samples.kernel_distance import kernel_distance
 from vaebook.metrics.samples.novelty import nearest_distance, novelty
+from vaebook.metrics.samples.picture_classifier import picture_classifier_test
 from vaebook.metrics.samples.precision_recall import precision_recall
 from vaebook.metrics.samples.sharpness import power_spectrum, relative_sharpness
 
-MEASURES = ("dogs", "sharpness", "spectrum", "pixels", "features", "novelty")
+MEASURES = (
+    *("dogs", "sharpness", "spectrum", "pixels", "features", "novelty"),
+    *("neighbours", "kernel", "classifier"),
+)
 # in units of DOG_THRESHOLD, beside the threshold itself: RMSE of 0.02, 0.03, 0.05, 0.06, 0.08
 THRESHOLDS = (0.5, 0.75, 1.25, 1.5, 2)
 FINE = 0.25  # cycles per pixel: half the highest frequency; what is above counts as fine detail
@@ -71,6 +77,7 @@ def measure_samples(
     *,
     num_judged: int | None = None,
     found: NearestDog | None = None,
+    seed: int = 0,
 ) -> dict[str, float]:
     """What can be told from samples alone. One name is one quantity, here and in every record.
 
@@ -90,6 +97,13 @@ def measure_samples(
     ``novelty``
         ``novelty``, the median distance to the training pictures relative to that of the test
         pictures; ``copies``.
+    ``neighbours``
+        ``neighbour_density``, ``neighbour_coverage``, in features.
+    ``kernel``
+        ``kernel_distance``, in features.
+    ``classifier``
+        ``told_apart``, the share of pictures of which a network says rightly whether they are
+        samples or test pictures, ½ for a coin, of as many test pictures, the first ones.
 
     Args:
         samples: pictures in [0, 1]. Their number biases most measures: compare equal ones.
@@ -97,6 +111,7 @@ def measure_samples(
         measures: which of ``MEASURES``.
         num_judged: how many samples, from the first, get their nearest dog; all by default.
         found: the nearest dogs, if they are known.
+        seed: of the classifier.
 
     Raises:
         ValueError: if a measure is unknown, or lacks what it needs of the reference.
@@ -124,20 +139,29 @@ def measure_samples(
         row["distance"] = float(found.distance.median())
         dogs = found.factors[found.distance <= DOG_THRESHOLD]
         row["coverage"] = coverage(dogs, reference.factors)
-    if "features" in measures:
-        features = reference.features_of(samples)
-        row |= precision_recall(reference.test_features, features)._asdict()
-        row["frechet"] = frechet_distance(reference.test_features, features)
+    if {"features", "neighbours", "kernel"} & set(measures):
+        real, ours = reference.test_features, reference.features_of(samples)
+        if "features" in measures:
+            row |= precision_recall(real, ours)._asdict()
+            row["frechet"] = frechet_distance(real, ours)
+        if "neighbours" in measures:
+            row["neighbour_density"], row["neighbour_coverage"] = density_coverage(real, ours)
+        if "kernel" in measures:
+            row["kernel_distance"] = kernel_distance(real, ours)
+    if "classifier" in measures:
+        size = min(len(samples), len(test))
+        told = picture_classifier_test(test[:size], samples[:size], seed=seed)
+        row["told_apart"] = told.accuracy
     if "pixels" in measures:
         precision, recall = precision_recall(test[-len(samples) :], samples)
         row |= {"precision_pixels": precision, "recall_pixels": recall}
     if "sharpness" in measures:
         row["sharpness"] = relative_sharpness(samples, test)
     if "spectrum" in measures:
-        ours, real = power_spectrum(samples), power_spectrum(test)
+        power, of_test = power_spectrum(samples), power_spectrum(test)
         fine = round(FINE * test.shape[-1])
-        row["fine"] = float(ours[fine:].sum() / real[fine:].sum())
-        row |= {f"power_{k}": ratio for k, ratio in enumerate((ours / real).tolist())}
+        row["fine"] = float(power[fine:].sum() / of_test[fine:].sum())
+        row |= {f"power_{k}": ratio for k, ratio in enumerate((power / of_test).tolist())}
     if "novelty" in measures:
         new = novelty(samples, reference.known, reference.held_out_distance)
         row |= {"novelty": new.relative, "copies": new.copies}

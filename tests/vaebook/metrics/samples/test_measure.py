@@ -6,7 +6,13 @@ from torch import Tensor
 
 from vaebook.data import load_dogs, render, sample_factors
 from vaebook.experiments.ch12_vae_versus_gan.metric_bias import blurred
-from vaebook.metrics import MEASURES, Reference, measure_samples, precision_recall
+from vaebook.metrics import (
+    MEASURES,
+    Reference,
+    expected_coverage,
+    measure_samples,
+    precision_recall,
+)
 from vaebook.metrics.dogs import factor_overlap, nearest_dog, overlap_ceiling
 
 DOGS = load_dogs(200, 8, 100)
@@ -37,6 +43,18 @@ def test_real_dogs_score_as_real_dogs(fresh: Tensor) -> None:
     assert found["copies"] <= 0.05
     assert found["frechet"] < 0.01
     assert min(found["precision"], found["recall"], found["precision_pixels"]) > 0.7
+    assert found["neighbour_density"] == pytest.approx(1, abs=0.3)
+    assert found["neighbour_coverage"] == pytest.approx(expected_coverage(100, 100), abs=0.05)
+    assert found["kernel_distance"] == pytest.approx(0, abs=0.02)
+    assert found["told_apart"] == pytest.approx(0.5, abs=0.2)
+
+
+def test_what_is_no_dog_is_far_by_every_measure() -> None:
+    """Inverted dogs, as many as there are test pictures."""
+    found = measure_samples(1 - TEST, REFERENCE, ["neighbours", "kernel", "classifier"])
+    assert found["neighbour_coverage"] < 0.2
+    assert found["kernel_distance"] > 0.2
+    assert found["told_apart"] > 0.9
 
 
 def test_blur_takes_what_is_fine_and_is_no_novelty(fresh: Tensor) -> None:
