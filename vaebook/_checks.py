@@ -127,8 +127,7 @@ def channels_last(shape: tuple[int, int, int]) -> bool:
 def as_image_shape(shape: Sequence[int]) -> ImageShape:
     """``(channels, height, width)`` as three positive integers, whatever sequence they came in.
 
-    Raises:
-        ValueError: if it is something else, or surely ``(height, width, channels)``.
+    Anything else is refused with a ``ValueError``, and what is surely (height, width, channels).
     """
     if isinstance(shape, Tensor):
         check_tensor("image_shape", shape)
@@ -245,11 +244,7 @@ def check_positive(name: str, value: float) -> None:
 def check_real(
     name: str, value: float | Tensor, *, above: float | None = None, below: float | None = None
 ) -> float:
-    """``value`` as a float.
-
-    Raises:
-        ValueError: unless it is a finite number strictly between the bounds.
-    """
+    """``value`` as a float; a ``ValueError`` unless it is finite and strictly within the bounds."""
     given = value.item() if isinstance(value, Tensor) and value.numel() == 1 else value
     if (
         isinstance(given, bool)

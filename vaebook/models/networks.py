@@ -39,11 +39,7 @@ class Network(Protocol):
 
 
 def as_network(network: Network | None) -> Network:
-    """The plan that was given, ``MLP()`` by default.
-
-    Raises:
-        ValueError: if it is no plan: a name, a module, or a class instead of an instance.
-    """
+    """The plan that was given, ``MLP()`` by default; a ``ValueError`` if it is none."""
     if network is None:
         return MLP()
     parts = (getattr(network, part, None) for part in ("encoder", "decoder"))

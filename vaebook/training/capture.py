@@ -34,11 +34,7 @@ def why_not_captured(
     *,
     wanted: bool | None,
 ) -> str | None:
-    """The reason why steps are not captured, or ``None`` if they can be.
-
-    Raises:
-        ValueError: if there is a reason and ``wanted`` is true.
-    """
+    """Why steps are not captured, or ``None``; a ``ValueError`` if there is a why and ``wanted``."""
     reason = None
     if wanted is False:
         reason = "capture=False"

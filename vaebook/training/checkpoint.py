@@ -72,8 +72,7 @@ def settings_of(model: nn.Module) -> dict[str, Any]:
 def weights_of(model: nn.Module) -> dict[str, Tensor]:
     """The tensors of ``model``'s state, each by itself in memory, under its name without compiling.
 
-    Raises:
-        ValueError: if an entry is no tensor.
+    An entry that is no tensor is refused with a ``ValueError``.
     """
     weights: dict[str, Tensor] = {}
     seen: set[int] = set()
@@ -94,11 +93,7 @@ def weights_of(model: nn.Module) -> dict[str, Tensor]:
 
 
 def fill(model: nn.Module, weights: Mapping[str, Tensor], path: str | Path) -> None:
-    """Load ``weights``, which came from ``path``, all of them or none.
-
-    Raises:
-        ValueError: if a name, a shape or a type differs; ``model`` is then unchanged.
-    """
+    """Load ``weights`` of ``path``, or none: a ``ValueError`` if a name, shape or type differs."""
     here = {plain_name(name): (name, value) for name, value in model.state_dict().items()}
     given = {plain_name(name): value for name, value in weights.items()}
     different = [
@@ -243,11 +238,7 @@ def save_run(path: str | Path, state: dict[str, Any]) -> None:
 
 
 def size_of_run(state: Any, name: str = "state") -> int:
-    """About how many bytes :func:`save_run` will write.
-
-    Raises:
-        ValueError: if there is something in ``state`` that cannot be kept in a file.
-    """
+    """About how many bytes :func:`save_run` will write; a ``ValueError`` for what no file keeps."""
     if isinstance(state, Tensor):
         return state.nbytes
     if type(state) in (dict, OrderedDict, Counter):

@@ -42,9 +42,6 @@ def make_optimizer(
         factory: makes it from parameters; ``None`` is Adam.
         lr: of Adam, before the player's ``lr_factor``.
         fused: whether that Adam moves all parameters in one kernel.
-
-    Raises:
-        ValueError: if the factory is none, or makes something else.
     """
     if factory is None:
         assert lr is not None
