@@ -71,6 +71,7 @@ from vaebook.distributions.priors import FixedPrior, Prior, as_prior
 from vaebook.distributions.quadrature import quadrature_kl
 from vaebook.distributions.spherical import HypersphericalUniform, PowerSpherical
 from vaebook.distributions.stretched_beta import StretchedBeta
+from vaebook.distributions.truncation import truncate
 from vaebook.distributions.velocity import VelocityNetwork, exact_divergence
 
 __all__ = [
@@ -87,6 +88,6 @@ __all__ = [
     "gaussian_kl_quadrature", "gaussian_velocity", "grey_level_log_prob", "integrate",
     "jensen_shannon", "kernel_matrix", "kl", "leave_one_out", "mmd", "monte_carlo_kl",
     "optimal_sigma", "pathwise_gradient", "quadrature_kl", "reparameterise",
-    "score_function_gradient", "standard_normal", "straight_path", "translate_loss", "unit_laplace",
-    "unit_uniform",
+    "score_function_gradient", "standard_normal", "straight_path", "translate_loss", "truncate",
+    "unit_laplace", "unit_uniform",
 ]  # fmt: skip

@@ -134,6 +134,7 @@ def calls() -> dict[str, dict[str, Any]]:
         "pathwise_gradient": {"f": square, "q": q, "noise": draws},
         "leave_one_out": {"values": draws},
         "Mixture": {"log_weights": torch.full((5,), 0.2).log(), "components": q},
+        "truncate": {"density": q, "factor": 0.7},
         "HypersphericalUniform": {"dim": 3},
         "PowerSpherical": {
             "direction": nn.functional.normalize(mu, dim=-1),

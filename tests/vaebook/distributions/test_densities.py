@@ -365,6 +365,10 @@ CASES: dict[str, list[partial[Case]]] = {
         partial(learned, partial(d.FlowPrior, 2, **SPLINE), plane(7.0), 0.3),
     ],
     "Mixture": [mixture],
+    "truncate": [
+        lambda: vectors(d.truncate(d.standard_normal(1), 0.5), line(0.0, 5.0)),
+        lambda: vectors(d.truncate(d.unit_laplace(1), 0.1), line(0.0, 2.0)),
+    ],
     # codes after training
     "fit_gaussian": [partial(fitted, d.fit_gaussian)],
     "fit_diagonal_gaussian": [partial(fitted, d.fit_diagonal_gaussian)],
