@@ -34,7 +34,7 @@ def why_not_captured(
     *,
     wanted: bool | None,
 ) -> str | None:
-    """Why steps are not captured, or ``None``; a ``ValueError`` if there is a why and ``wanted``."""
+    """Why steps are not captured, or ``None``; a reason is a ``ValueError`` if they are ``wanted``."""
     reason = None
     if wanted is False:
         reason = "capture=False"
