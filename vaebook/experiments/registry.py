@@ -77,7 +77,13 @@ EXPERIMENTS: dict[str, Experiment] = {
         *_chapter(
             "ch05_reparameterisation", "gradient_variance", "gradient_training", "variance_heads"
         ),
-        *_chapter(CH06, "anatomy", "pixel_noise"),
+        *_chapter(CH06, "anatomy", "pixel_noise", "sampling"),
+        Experiment(
+            "sampling_long",
+            f"{PACKAGE}.{CH06}.sampling",
+            {"budgets": ("× 10",)},
+            "What a VAE draws from N(0, I) after ten times the training (chapter 06).",
+        ),
         Experiment(
             "anatomy_fashion",
             f"{PACKAGE}.{CH06}.anatomy",
