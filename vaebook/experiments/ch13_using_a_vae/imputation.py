@@ -26,16 +26,16 @@ RANK = 5  # of probabilistic PCA, and numbers in a code of the VAEs
 NUM_IMPORTANCE = 5
 MASK_SEED = 1_000_003
 
+Table = Float[Tensor, "n d"]  # a row for each example, NaN in the gaps
 
-def load_table(name: str) -> Float[Tensor, "n d"]:
+
+def load_table(name: str) -> Table:
     """The columns of one of ``TABLES`` that vary."""
     table = torch.as_tensor(TABLES[name]().data).float()
     return table[:, table.std(0) > 1e-3 * table.abs().mean()]
 
 
-def remove(
-    table: Float[Tensor, "n d"], share: float, *, seed: int
-) -> tuple[Float[Tensor, "n d"], Bool[Tensor, "n d"]]:
+def remove(table: Table, share: float, *, seed: int) -> tuple[Table, Bool[Tensor, "n d"]]:
     """The table with NaN in a random share of its entries, and where those are.
 
     Missing completely at random: whether an entry is missing depends on nothing.
@@ -45,41 +45,34 @@ def remove(
     return torch.where(missing, torch.nan, table), missing
 
 
-def standardise(
-    table: Float[Tensor, "n d"], incomplete: Float[Tensor, "n d"]
-) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n d"]]:
+def standardise(table: Table, incomplete: Table) -> tuple[Table, Table]:
     """Both tables in units of the observed entries' standard deviations, around their means."""
     mean = torch.nanmean(incomplete, 0)
     deviation = torch.nanmean((incomplete - mean) ** 2, 0).sqrt().clamp(min=1e-6)
     return (table - mean) / deviation, (incomplete - mean) / deviation
 
 
-def _mean(table: Tensor, seed: int) -> Tensor:
-    return torch.nan_to_num(table, nan=0.0)
-
-
-def _neighbours(table: Tensor, seed: int) -> Tensor:
-    return torch.as_tensor(KNNImputer(n_neighbors=10).fit_transform(table.numpy())).to(table)
-
-
-def _regressions(table: Tensor, seed: int) -> Tensor:
-    imputer = IterativeImputer(max_iter=5, random_state=seed)
+def _imputed(table: Table, imputer: KNNImputer | IterativeImputer) -> Table:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return torch.as_tensor(imputer.fit_transform(table.numpy())).to(table)
 
 
-def _gaussian(table: Tensor, seed: int) -> Tensor:
-    return IncompleteGaussian.fit(table, ridge=0.01).impute(table)
+BASELINES: dict[str, Callable[[Table, int], Table]] = {  # from a table and a seed
+    "mean": lambda table, seed: torch.nan_to_num(table, nan=0.0),
+    "10 nearest rows": lambda table, seed: _imputed(table, KNNImputer(n_neighbors=10)),
+    "chained regressions": lambda table, seed: _imputed(
+        table, IterativeImputer(max_iter=5, random_state=seed)
+    ),
+    "Gaussian": lambda table, seed: IncompleteGaussian.fit(table, ridge=0.01).impute(table),
+    "probabilistic PCA": lambda table, seed: IncompleteGaussian.fit(
+        table, rank=RANK, ridge=0.01
+    ).impute(table),
+}
+VAES = {"VAE, 5 samples": NUM_IMPORTANCE}
 
 
-def _low_rank(table: Tensor, seed: int) -> Tensor:
-    return IncompleteGaussian.fit(table, rank=RANK, ridge=0.01).impute(table)
-
-
-def fit_vae(
-    table: Float[Tensor, "n d"], *, seed: int, num_steps: int, num_importance: int
-) -> IncompleteVAE:
+def fit_vae(table: Table, *, seed: int, num_steps: int, num_importance: int) -> IncompleteVAE:
     """The VAE of an incomplete table; a tenth of its rows decide when to stop."""
     with seeded(seed):
         model = IncompleteVAE(table.shape[1], RANK, network=NETWORK, num_importance=num_importance)
@@ -99,19 +92,7 @@ def fit_vae(
     return model
 
 
-BASELINES: dict[str, Callable[[Tensor, int], Tensor]] = {
-    "mean": _mean,
-    "10 nearest rows": _neighbours,
-    "chained regressions": _regressions,
-    "Gaussian": _gaussian,
-    "probabilistic PCA": _low_rank,
-}
-VAES = {"VAE, 5 samples": NUM_IMPORTANCE}
-
-
-def missing_rmse(
-    filled: Float[Tensor, "n d"], table: Float[Tensor, "n d"], missing: Bool[Tensor, "n d"]
-) -> float:
+def missing_rmse(filled: Table, table: Table, missing: Bool[Tensor, "n d"]) -> float:
     """RMSE over the entries that were missing; those that were given prove nothing."""
     return float((filled - table)[missing].square().mean().sqrt())
 
@@ -141,10 +122,8 @@ def run(
             table, given = standardise(complete, incomplete)
             filled = {method: fill(given, seed) for method, fill in BASELINES.items()}
             for method, num_importance in VAES.items():
-                model = fit_vae(
-                    given, seed=seed, num_steps=num_steps, num_importance=num_importance
-                )
-                filled[method] = model.impute(given, seed=seed)
+                vae = fit_vae(given, seed=seed, num_steps=num_steps, num_importance=num_importance)
+                filled[method] = vae.impute(given, seed=seed)
             rows += [
                 {"table": name, "share": share, "method": method}
                 | {"rmse": missing_rmse(guess, table, missing)}

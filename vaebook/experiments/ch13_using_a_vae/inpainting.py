@@ -13,7 +13,6 @@ from vaebook.distributions import GaussianLikelihood
 from vaebook.experiments.settings import DOG_LATENT_DIM
 from vaebook.metrics.dogs import DOG_THRESHOLD, nearest_dog
 from vaebook.models import ConditionalVAE, Conv, ProbabilisticPCA
-from vaebook.models.conditional_vae import ConditionalPrior
 from vaebook.training import fit, seeded
 
 # The decoder starts from blank paper; see vaebook.models.Conv.
@@ -26,11 +25,15 @@ CONDITION_DIM = SIZE * SIZE + len(HALVES)
 NUM_KEPT = 6
 RANKS = (32, 64, 128, 256)
 CHOICE_SEED = 1_000_003  # not a seed that load_dogs uses
-Guess = Callable[[Tensor, Tensor, int, int], Tensor]  # images, halves, number, seed -> [s, n, ...]
+
+Images = Float[Tensor, "n 1 h w"]
+Halves = Int[Tensor, " n"]  # which half of each picture is hidden: indices into HALVES
+Guesses = Float[Tensor, "s n 1 h w"]  # s for each picture
+Guess = Callable[[Images, Halves, int, int], Guesses]  # from pictures, halves, a number and a seed
 
 
-def visible_pixels(halves: Int[Tensor, " n"]) -> Bool[Tensor, "n 1 s s"]:
-    """Which pixels are given, for each picture's hidden half (an index into ``HALVES``)."""
+def visible_pixels(halves: Halves) -> Bool[Tensor, "n 1 h w"]:
+    """Which pixels are given, for each picture's hidden half."""
     masks = torch.ones(len(HALVES), 1, SIZE, SIZE, dtype=torch.bool)
     middle = SIZE // 2
     masks[0, :, :, :middle] = False
@@ -40,9 +43,7 @@ def visible_pixels(halves: Int[Tensor, " n"]) -> Bool[Tensor, "n 1 s s"]:
     return masks[halves]
 
 
-def conditions_of(
-    images: Float[Tensor, "n 1 s s"], halves: Int[Tensor, " n"]
-) -> Float[Tensor, "n k"]:
+def conditions_of(images: Images, halves: Halves) -> Float[Tensor, "n k"]:
     """What a model is told: the ink of the visible half, and which half is hidden.
 
     Ink is one minus brightness, so that hidden and empty pixels are near 0; the four numbers at
@@ -53,14 +54,12 @@ def conditions_of(
     return torch.cat([ink.flatten(1), which], 1)
 
 
-def paste(
-    images: Float[Tensor, "n 1 s s"], halves: Int[Tensor, " n"], guesses: Float[Tensor, "s n 1 s s"]
-) -> Float[Tensor, "s n 1 s s"]:
+def paste(images: Images, halves: Halves, guesses: Guesses) -> Guesses:
     """The given half of each picture with each guess of the other."""
     return torch.where(visible_pixels(halves), images, guesses.clamp(0, 1))
 
 
-def random_halves(num_images: int, seed: int) -> Int[Tensor, " n"]:
+def random_halves(num_images: int, seed: int) -> Halves:
     """A hidden half for each picture."""
     with seeded(CHOICE_SEED + seed):
         return torch.randint(len(HALVES), (num_images,))
@@ -74,27 +73,13 @@ class Regression(nn.Module):
         self.decoder = NETWORK.decoder(CONDITION_DIM, (1, SIZE, SIZE))
         self.likelihood = GaussianLikelihood(SIGMA)
 
-    def predict(self, conditions: Float[Tensor, "n k"]) -> Float[Tensor, "n 1 s s"]:
+    def predict(self, conditions: Float[Tensor, "n k"]) -> Images:
         """The mean picture for each condition."""
         return self.likelihood(self.decoder(conditions)).mean
 
-    def loss(
-        self, images: Float[Tensor, "n 1 s s"], conditions: Float[Tensor, "n k"]
-    ) -> Float[Tensor, " n"]:
+    def loss(self, images: Images, conditions: Float[Tensor, "n k"]) -> Float[Tensor, " n"]:
         """−log p(x | c) in nats."""
         return -self.likelihood(self.decoder(conditions)).log_prob(images)
-
-
-def conditional_vae(data: ImageData, prior: ConditionalPrior) -> ConditionalVAE:
-    """The model of the experiment, not yet trained."""
-    return ConditionalVAE(
-        data.image_shape,
-        DOG_LATENT_DIM,
-        condition_dim=CONDITION_DIM,
-        network=NETWORK,
-        likelihood=GaussianLikelihood(SIGMA),
-        prior=prior,
-    )
 
 
 def train(model: nn.Module, data: ImageData, *, seed: int, num_epochs: int) -> None:
@@ -105,15 +90,15 @@ def train(model: nn.Module, data: ImageData, *, seed: int, num_epochs: int) -> N
 
 
 def vae_guess(
-    model: ConditionalVAE, images: Tensor, halves: Tensor, num: int, seed: int
-) -> Float[Tensor, "s n 1 s s"]:
+    model: ConditionalVAE, images: Images, halves: Halves, num: int, seed: int
+) -> Guesses:
     """Samples of a conditional VAE that is told the visible half."""
     return model.sample(conditions_of(images, halves), num, seed=seed)
 
 
 def gaussian_guess(
-    model: ProbabilisticPCA, images: Tensor, halves: Tensor, num: int, seed: int
-) -> Float[Tensor, "s n 1 s s"]:
+    model: ProbabilisticPCA, images: Images, halves: Halves, num: int, seed: int
+) -> Guesses:
     """Draws of the hidden half given the visible one, under probabilistic PCA, without noise.
 
     Given the visible pixels v, z is N(Λ⁻¹W_vᵀ(x_v − b_v)/σ², Λ⁻¹) with Λ = I + W_vᵀW_v/σ²:
@@ -145,9 +130,7 @@ def best_pca(data: ImageData, seed: int) -> ProbabilisticPCA:
     return errors[min(errors)]
 
 
-def nearest_guess(
-    data: ImageData, images: Tensor, halves: Tensor, num: int
-) -> Float[Tensor, "s n 1 s s"]:
+def nearest_guess(data: ImageData, images: Images, halves: Halves, num: int) -> Guesses:
     """The training dogs whose visible half is most alike, nearest first."""
     guesses = torch.empty(num, *images.shape)
     known = data.train.images
@@ -159,23 +142,21 @@ def nearest_guess(
     return guesses
 
 
-def guessers(
-    data: ImageData,
-    *,
-    seed: int,
-    num_epochs: int,
-    priors: tuple[ConditionalPrior, ...] = ("learned",),
-) -> dict[str, Guess]:
+def guessers(data: ImageData, *, seed: int, num_epochs: int) -> dict[str, Guess]:
     """Every method, trained: images, hidden halves, a number and a seed give as many guesses.
 
     The learned ones draw; mean picture and regression have one answer and repeat it.
     """
-    found: dict[str, Guess] = {}
-    for prior in priors:
-        with seeded(seed):
-            model = conditional_vae(data, prior)
-        train(model, data, seed=seed, num_epochs=num_epochs)
-        found[f"conditional VAE, {prior} prior"] = partial(vae_guess, model)
+    with seeded(seed):
+        model = ConditionalVAE(
+            data.image_shape,
+            DOG_LATENT_DIM,
+            condition_dim=CONDITION_DIM,
+            network=NETWORK,
+            likelihood=GaussianLikelihood(SIGMA),
+            prior="learned",
+        )
+    train(model, data, seed=seed, num_epochs=num_epochs)
     with seeded(seed):
         regression = Regression()
     train(regression, data, seed=seed, num_epochs=num_epochs)
@@ -183,19 +164,19 @@ def guessers(
     average = data.train.images.mean(0)
 
     @torch.no_grad()
-    def predict(images: Tensor, halves: Tensor, num: int, seed: int) -> Tensor:
+    def predict(images: Images, halves: Halves, num: int, seed: int) -> Guesses:
         return regression.predict(conditions_of(images, halves)).expand(num, *images.shape)
 
-    found["regression network"] = predict
-    found["conditional Gaussian"] = partial(gaussian_guess, pca)
-    found["nearest neighbours"] = lambda x, halves, num, seed: nearest_guess(data, x, halves, num)
-    found["mean picture"] = lambda x, halves, num, seed: average.expand(num, *x.shape)
-    return found
+    return {
+        "conditional VAE, learned prior": partial(vae_guess, model),
+        "regression network": predict,
+        "conditional Gaussian": partial(gaussian_guess, pca),
+        "nearest neighbours": lambda x, halves, num, seed: nearest_guess(data, x, halves, num),
+        "mean picture": lambda x, halves, num, seed: average.expand(num, *x.shape),
+    }
 
 
-def measure(
-    images: Float[Tensor, "n 1 s s"], halves: Int[Tensor, " n"], guesses: Float[Tensor, "s n 1 s s"]
-) -> dict[str, float]:
+def measure(images: Images, halves: Halves, guesses: Guesses) -> dict[str, float]:
     """Errors over the hidden pixels, in units of brightness, and what the guesses differ by.
 
     Returns:
