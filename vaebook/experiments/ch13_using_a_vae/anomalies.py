@@ -28,6 +28,14 @@ def train_vae(images: Tensor, *, seed: int, num_epochs: int, name: str = "VAE") 
     return model
 
 
+def train_autoencoder(images: Tensor, *, seed: int, num_epochs: int) -> Autoencoder:
+    """The plain autoencoder of the same network, trained as long."""
+    with seeded(seed):
+        model = Autoencoder((1, 28, 28), LATENT_DIM, network=NETWORK)
+    fit(model, images, num_epochs=num_epochs, lr=LR, seed=seed)
+    return model
+
+
 class Baselines:
     """Scores that need no network, fitted to the ``known`` training pictures."""
 
@@ -54,12 +62,6 @@ class Baselines:
         }
 
 
-@torch.no_grad()
-def autoencoder_score(model: Autoencoder, images: Tensor) -> Float[Tensor, " n"]:
-    """‖x − decode(encode(x))‖² of a plain autoencoder."""
-    return (model.reconstruct(images) - images).square().sum((1, 2, 3))
-
-
 def scores_of(
     images: Tensor, baselines: Baselines, models: dict[str, VAE | Autoencoder], *, num_samples: int
 ) -> dict[str, Float[Tensor, " n"]]:
@@ -67,7 +69,8 @@ def scores_of(
     scores = baselines(images)
     for name, model in models.items():
         if isinstance(model, Autoencoder):
-            scores[f"{name}: reconstruction error"] = autoencoder_score(model, images)
+            difference = model.reconstruct(images) - images
+            scores[f"{name}: reconstruction error"] = difference.square().sum((1, 2, 3))
         else:
             found = vae_anomaly_scores(model, images, num_samples=num_samples)
             scores |= {f"{name}: {score}": value for score, value in found.items()}
@@ -98,14 +101,13 @@ def run(
     for label in held_out:
         normal = {name: split.images[split.labels != label] for name, split in data.splits()}
         strange = data.test.images[data.test.labels == label]
+        known = normal["train"]
         models: dict[str, VAE | Autoencoder] = {
-            name: train_vae(normal["train"], seed=seed, num_epochs=num_epochs, name=name)
+            name: train_vae(known, seed=seed, num_epochs=num_epochs, name=name)
             for name in LIKELIHOODS
         }
-        with seeded(seed):
-            models["autoencoder"] = Autoencoder((1, 28, 28), LATENT_DIM, network=NETWORK)
-        fit(models["autoencoder"], normal["train"], num_epochs=num_epochs, lr=LR, seed=seed)
-        baselines = Baselines(normal["train"])
+        models["autoencoder"] = train_autoencoder(known, seed=seed, num_epochs=num_epochs)
+        baselines = Baselines(known)
         validation, ordinary, anomalous = (
             scores_of(images, baselines, models, num_samples=num_samples)
             for images in (normal["validation"], normal["test"], strange)

@@ -66,17 +66,17 @@ def train(variant: Variant, data: ImageData, *, seed: int, num_epochs: int) -> C
     return model
 
 
-def classifier(data: ImageData) -> Pipeline:
-    """Logistic regression on the pixels of the training pictures."""
-    assert data.train.labels is not None
-    judge = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    judge.fit(data.train.images.flatten(1).numpy(), data.train.labels.numpy())
-    return judge
+def linear_classifier(
+    rows: Float[Tensor, "n ..."], labels: Int[Tensor, " n"], *, max_iter: int = 1000
+) -> Pipeline:
+    """Logistic regression on pictures or codes, every number of which is standardised."""
+    judge = make_pipeline(StandardScaler(), LogisticRegression(max_iter=max_iter))
+    return judge.fit(rows.flatten(1).numpy(), labels.numpy())
 
 
-def share_of(judge: Pipeline, images: Float[Tensor, "n 1 h w"], labels: Int[Tensor, " n"]) -> float:
-    """The share of images that the classifier takes for the given class."""
-    return float((judge.predict(images.flatten(1).numpy()) == labels.numpy()).mean())
+def share_of(judge: Pipeline, rows: Float[Tensor, "n ..."], labels: Int[Tensor, " n"]) -> float:
+    """The share of pictures or codes that the classifier takes for the given class."""
+    return float((judge.predict(rows.flatten(1).numpy()) == labels.numpy()).mean())
 
 
 def means_of(model: ConditionalVAE, split: Split, strength: float) -> Float[Tensor, "n d"]:
@@ -91,10 +91,8 @@ def probe(model: ConditionalVAE, data: ImageData, strength: float) -> float:
     """How often a linear classifier reads the label off the code; 0.1 is chance."""
     assert data.train.labels is not None
     assert data.test.labels is not None
-    reader = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    reader.fit(means_of(model, data.train, strength).numpy(), data.train.labels.numpy())
-    codes = means_of(model, data.test, strength).numpy()
-    return float((reader.predict(codes) == data.test.labels.numpy()).mean())
+    reader = linear_classifier(means_of(model, data.train, strength), data.train.labels)
+    return share_of(reader, means_of(model, data.test, strength), data.test.labels)
 
 
 def measure(
@@ -112,7 +110,6 @@ def measure(
     assert labels is not None
     strength = variant.strength
     conditions = one_hot(labels, strength)
-
     with torch.no_grad(), seeded(seed):
         _, distortion, rate = model.elbo(images, conditions, num_samples=4)
     wanted = torch.arange(NUM_CLASSES).repeat(50)
@@ -149,8 +146,9 @@ def run(
         the classifier gets right.
     """
     data = load_digits()
-    judge = classifier(data)
+    assert data.train.labels is not None
     assert data.test.labels is not None
+    judge = linear_classifier(data.train.images, data.train.labels)
     accuracy = share_of(judge, data.test.images, data.test.labels)
     rows = []
     for name in variants:

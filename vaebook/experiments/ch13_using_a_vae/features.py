@@ -5,16 +5,13 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from vaebook.data import load_fashion
-from vaebook.experiments.ch13_using_a_vae.anomalies import LATENT_DIM, LR, NETWORK, train_vae
+from vaebook.experiments.ch13_using_a_vae.anomalies import LATENT_DIM, train_autoencoder, train_vae
+from vaebook.experiments.ch13_using_a_vae.class_conditional import linear_classifier
 from vaebook.metrics import posterior_parameters
-from vaebook.models import Autoencoder
-from vaebook.training import fit, seeded
+from vaebook.training import seeded
 
 NUM_DRAWS = 10
 NUM_CLASSES = 10
@@ -35,8 +32,7 @@ def accuracy(
     truth: Int[Tensor, " m"],
 ) -> float:
     """Logistic regression on standardised features; probabilities are averaged over ``tests``."""
-    probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
-    probe.fit(train.numpy(), labels.numpy())
+    probe = linear_classifier(train, labels, max_iter=300)
     chance = sum(torch.as_tensor(probe.predict_proba(test.numpy())) for test in tests)
     return float((torch.as_tensor(chance).argmax(1) == truth).float().mean())
 
@@ -56,9 +52,7 @@ def run(
     assert data.train.labels is not None
     assert data.test.labels is not None
     model = train_vae(data.train.images, seed=seed, num_epochs=num_epochs)
-    with seeded(seed):
-        autoencoder = Autoencoder(data.image_shape, LATENT_DIM, network=NETWORK)
-    fit(autoencoder, data.train.images, num_epochs=num_epochs, lr=LR, seed=seed)
+    autoencoder = train_autoencoder(data.train.images, seed=seed, num_epochs=num_epochs)
     known, unknown = (
         posterior_parameters(model, split.images) for split in (data.train, data.test)
     )

@@ -8,15 +8,23 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vaebook.data import load_digits, load_fashion, render, sample_factors
-from vaebook.experiments.ch13_using_a_vae.anomalies import Baselines, autoencoder_score, train_vae
-from vaebook.metrics import auroc, vae_anomaly_scores
+from vaebook.experiments.ch13_using_a_vae.anomalies import (
+    Baselines,
+    scores_of,
+    train_autoencoder,
+    train_vae,
+)
+from vaebook.metrics import auroc
 from vaebook.models import VAE, Autoencoder
-from vaebook.training import fit, seeded
+from vaebook.training import seeded
 
 NUM_KEPT = 6
 # The enlarged digits have 64 dimensions, and probabilistic PCA needs some left over.
 NUM_COMPONENTS = {"clothes": 64, "digits": 32}
-SCORES = ("NLL", "reconstruction error", "rate")
+SCORES = (
+    *("VAE: NLL", "VAE: reconstruction error", "VAE: rate"),
+    *("autoencoder: reconstruction error", "PCA: NLL", "nearest neighbours"),
+)
 NOISE_SEED = 1_000_003  # not a seed that load_dogs uses
 
 
@@ -47,19 +55,6 @@ def strange_pictures(clothes: Float[Tensor, "n 1 28 28"]) -> dict[str, Float[Ten
     }
 
 
-def scores_of(
-    images: Tensor, baselines: Baselines, model: VAE, autoencoder: Autoencoder, *, num_samples: int
-) -> dict[str, Tensor]:
-    """The VAE's scores beside those of three baselines."""
-    found = vae_anomaly_scores(model, images, num_samples=num_samples)
-    plain = baselines(images)
-    return {f"VAE: {name}": found[name] for name in SCORES} | {
-        "autoencoder: reconstruction error": autoencoder_score(autoencoder, images),
-        "PCA: NLL": plain["PCA: NLL"],
-        "nearest neighbours": plain["nearest neighbours"],
-    }
-
-
 def run(
     seed: int,
     *,
@@ -79,8 +74,8 @@ def run(
 
     Returns:
         A row per training set, kind of strange picture and score: ``auroc`` of strange against
-        test pictures, ``normal`` and ``strange``, the mean scores of the two, and ``darkness``,
-        the mean score of one black picture.
+        test pictures, ``mean_normal`` and ``mean_strange``, the mean scores of the two, and
+        ``black``, the score of one black picture.
     """
     clothes, digits = load_fashion(), {name: digits_as_clothes(name) for name in ("train", "test")}
     tests = clothes.test.images[:: max(1, len(clothes.test) // num_images)][:num_images]
@@ -93,21 +88,19 @@ def run(
     }
     rows = []
     for trained_on, (known, normal, others, epochs) in trials.items():
-        model = train_vae(known, seed=seed, num_epochs=epochs)
-        with seeded(seed):
-            autoencoder = Autoencoder((1, 28, 28), model.latent_dim, network=model.network)
-        fit(autoencoder, known, num_epochs=epochs, lr=2e-3, seed=seed)
+        models: dict[str, VAE | Autoencoder] = {
+            "VAE": train_vae(known, seed=seed, num_epochs=epochs),
+            "autoencoder": train_autoencoder(known, seed=seed, num_epochs=epochs),
+        }
         sets = {"": normal[:num_images], "black": torch.zeros(1, 1, 28, 28), **others}
         baselines = Baselines(known, NUM_COMPONENTS[trained_on])
         scores = {
-            name: scores_of(
-                images[:num_images], baselines, model, autoencoder, num_samples=num_samples
-            )
+            name: scores_of(images[:num_images], baselines, models, num_samples=num_samples)
             for name, images in sets.items()
         }
         for name in others:
-            for score, value in scores[name].items():
-                reference = scores[""][score]
+            for score in SCORES:
+                reference, value = scores[""][score], scores[name][score]
                 rows.append(
                     {"trained_on": trained_on, "strange": name, "score": score}
                     | {"auroc": auroc(reference, value, num_resamples=1).value}
