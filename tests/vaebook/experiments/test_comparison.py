@@ -166,9 +166,6 @@ def test_bias_falls_with_the_number_of_pictures(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_switch_goes_on_from_one_vae(few: PictureData, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = Conv((4, 4), 8, background=0.95, blank=0.95)
-    for name in ("network_of", "judge_of"):
-        monkeypatch.setattr(adversarial_switch, name, lambda name: small)
     monkeypatch.setattr(adversarial_switch, "load_pictures_of", lambda name: few)
     rows: dict[float, pd.DataFrame] = {}
     kept: dict[float, dict[str, Tensor]] = {}

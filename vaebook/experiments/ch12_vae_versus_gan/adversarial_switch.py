@@ -4,22 +4,18 @@ from typing import Any
 
 from torch import Tensor
 
-from vaebook.distributions import GaussianLikelihood
 from vaebook.experiments.ch12_vae_versus_gan.records import recorded_features
 from vaebook.experiments.ch12_vae_versus_gan.specs import (
     ADVERSARIAL_WEIGHT,
     BATCH_SIZE,
-    PENALTY,
-    SIGMA,
-    D,
-    judge_of,
-    network_of,
+    vae,
+    vae_gan,
 )
 from vaebook.experiments.pictures import load_pictures_of
 from vaebook.experiments.pixel_errors import rmse
 from vaebook.metrics import frechet_distance, relative_sharpness
 from vaebook.metrics.samples.measure import Features
-from vaebook.models import VAE, VAEGAN
+from vaebook.models import VAE
 from vaebook.training import WeightAverage, fit, seeded
 
 BEFORE, WITHOUT, WITH = "before", "an epoch more, without", "an epoch more, with"
@@ -54,7 +50,16 @@ def run(
     features = features or recorded_features("dogs")
     rows = []
 
-    def look(stage: str, model: VAE) -> None:
+    def train_and_look(stage: str, model: VAE, epochs: int, seed: int) -> None:
+        fit(
+            model,
+            train,
+            num_epochs=epochs,
+            batch_size=BATCH_SIZE,
+            lr=LR,
+            seed=seed,
+            callbacks=[WeightAverage("")],
+        )
         rebuilt = model.reconstruct(test).clamp(0, 1)
         rows.append(
             {
@@ -67,45 +72,20 @@ def run(
         if pictures is not None:
             pictures[stage] = rebuilt[:NUM_KEPT]
 
-    network, shape = network_of("dogs"), data.image_shape
     with seeded(seed):
-        vae = VAE(shape, D, network=network, likelihood=GaussianLikelihood(SIGMA))
-    average = WeightAverage("")
-    fit(
-        vae,
-        train,
-        num_epochs=num_epochs,
-        batch_size=BATCH_SIZE,
-        lr=LR,
-        seed=seed,
-        callbacks=[average],
-    )
-    look(BEFORE, vae)
+        plain = vae(data.image_shape, "dogs")
+    train_and_look(BEFORE, plain, num_epochs, seed)
     if pictures is not None:
         pictures["dogs"] = test[:NUM_KEPT]
     with seeded(seed):
-        judged = VAEGAN(
-            shape,
-            D,
-            network=network,
-            discriminator=judge_of("dogs"),
-            likelihood=GaussianLikelihood(SIGMA),
+        judged = vae_gan(
+            data.image_shape,
+            "dogs",
             adversarial_weight=adversarial_weight,
             judged="reconstructions",
-            gradient_penalty=PENALTY,
-            betas=(0.0, 0.99),
         )
     # what the VAE has learned; the discriminator is new
-    judged.load_state_dict(judged.state_dict() | vae.state_dict())
-    for stage, model in ((WITHOUT, vae), (WITH, judged)):
-        fit(
-            model,
-            train,
-            num_epochs=num_more,
-            batch_size=BATCH_SIZE,
-            lr=LR,
-            seed=1_000_003 + seed,
-            callbacks=[WeightAverage("")],
-        )
-        look(stage, model)
+    judged.load_state_dict(judged.state_dict() | plain.state_dict())
+    for stage, model in ((WITHOUT, plain), (WITH, judged)):
+        train_and_look(stage, model, num_more, 1_000_003 + seed)
     return rows
