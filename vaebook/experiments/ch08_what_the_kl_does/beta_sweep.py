@@ -39,17 +39,19 @@ def load() -> ImageData:
 
 
 def train(
-    beta: float, data: ImageData, *, seed: int, num_epochs: int = NUM_EPOCHS, num_train: int = 0
+    beta: float,
+    data: ImageData,
+    *,
+    seed: int,
+    num_epochs: int = NUM_EPOCHS,
+    num_train: int = 0,
+    latent_dim: int = DOG_LATENT_DIM,
+    sigma: float = FIXED_SIGMA,
 ) -> VAE:
-    """A VAE of dogs with σ = 0.1 and that β; ``num_train`` 0 takes all pictures."""
+    """A VAE of dogs with that β; ``num_train`` 0 takes all pictures."""
+    pixels = GaussianLikelihood(sigma)
     with seeded(seed):
-        model = VAE(
-            data.image_shape,
-            DOG_LATENT_DIM,
-            network=DOG_DEEP,
-            likelihood=GaussianLikelihood(FIXED_SIGMA),
-            beta=beta,
-        )
+        model = VAE(data.image_shape, latent_dim, network=DOG_DEEP, likelihood=pixels, beta=beta)
     images = data.train.images[: num_train or None]
     fit(model, images, seed=seed, **DOG_DEEP_TRAINING | {"num_epochs": num_epochs})
     return model

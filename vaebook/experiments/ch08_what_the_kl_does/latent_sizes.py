@@ -3,9 +3,7 @@
 from typing import Any
 
 from vaebook.data.dogs import load_dogs
-from vaebook.distributions import GaussianLikelihood
-from vaebook.experiments.ch08_what_the_kl_does.beta_sweep import NUM_EPOCHS, rate_measures
-from vaebook.experiments.settings import DOG_DEEP, DOG_DEEP_TRAINING
+from vaebook.experiments.ch08_what_the_kl_does.beta_sweep import NUM_EPOCHS, rate_measures, train
 from vaebook.metrics import (
     Reference,
     importance_weighted_nll,
@@ -13,8 +11,6 @@ from vaebook.metrics import (
     posterior_parameters,
     split_rate,
 )
-from vaebook.models import VAE
-from vaebook.training import fit, seeded
 
 SIGMA = 0.3  # of a pixel: the noise at which chapter 06's samples are dogs
 LATENT_DIMS = (2, 20)
@@ -39,15 +35,12 @@ def run(
     data = load_dogs()
     images = data.train.images[: num_train or None]
     real = data.test.images
+    reference = Reference(real)
+    size = {"num_epochs": num_epochs, "num_train": num_train}
     rows = []
     for latent_dim in latent_dims:
-        with seeded(seed):
-            model = VAE(
-                data.image_shape, latent_dim, network=DOG_DEEP, likelihood=GaussianLikelihood(SIGMA)
-            )
-        fit(model, images, seed=seed, **DOG_DEEP_TRAINING | {"num_epochs": num_epochs})
+        model = train(1.0, data, seed=seed, latent_dim=latent_dim, sigma=SIGMA, **size)
         parts = split_rate(posterior_parameters(model, images), num_samples=500, seed=seed)
-        reference = Reference(real)
         drawn = model.sample(num_images, seed=7_000_003 + seed)
         samples = measure_samples(drawn, reference, ["dogs"])
         rebuilt = measure_samples(model.reconstruct(real[:num_images]), reference, ["dogs"])
