@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from vaebook.experiments.ch09_why_normal.records import PRIOR_RECORDS, load_trial
-from vaebook.experiments.claims.claim import Claim, Effect, Outcome, Verdict
+from vaebook.experiments.claims.claim import Claim, Effect, Verdict, outcome_of
 from vaebook.experiments.record.load import load_recorded
 from vaebook.experiments.record.statistics import paired_differences
 from vaebook.plots import summary_text
@@ -27,11 +27,8 @@ def no_need_for_normal(folder: Path | None) -> Verdict:
         name for name in OTHERS if nll.loc[name, "low"] > COST or dogs.loc[name, "high"] < -MARGIN
     ]
     moved = nll.loc["normal at 3"]
-    outcome: Outcome = "holds in part"
-    if len(worse) == len(OTHERS) or gap > GAP:
-        outcome = "does not hold"
-    elif as_good and moved["low"] > 0:
-        outcome = "holds"
+    fails = len(worse) == len(OTHERS) or gap > GAP
+    outcome = outcome_of(holds=bool(as_good) and moved["low"] > 0 and not fails, fails=fails)
     which = f"{len(as_good)} ({', '.join(as_good)})" if as_good else "none"
     best = nll.loc[list(OTHERS), "mean"].idxmin()
     evidence = (

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vaebook.experiments.claims.claim import Claim, Effect, Outcome, Verdict
+from vaebook.experiments.claims.claim import Claim, Effect, Verdict, outcome_of, spread_text
 from vaebook.experiments.record.load import load_recorded
 from vaebook.experiments.record.statistics import summarise
 from vaebook.plots import summary_text
@@ -35,15 +35,10 @@ def forced_gaussian(folder: Path | None) -> Verdict:
     rejected, accuracy, share = (found.loc[v].loc[tried] for v in ("rejected", "accuracy", "share"))
     gaussian = (rejected["mean"] <= MAY_FAIL) & (share["high"] < SHARE)
     different = (rejected["mean"] == 1.0) & ((accuracy["low"] > ACCURACY) | (share["low"] > SHARE))
-    outcome: Outcome = "holds in part"
-    if gaussian.all():
-        outcome = "holds"
-    elif different.all():
-        outcome = "does not hold"
+    outcome = outcome_of(holds=gaussian.all(), fails=different.all())
 
     def plus_minus(value: str, beta: float, digits: int) -> str:
-        row = found.loc[(value, beta)]
-        return f"{row['mean']:.{digits}f} ± {row['mean'] - row['low']:.{digits}f}"
+        return spread_text(found.loc[(value, beta)], f".{digits}f")
 
     at_one = min(tried, key=lambda beta: abs(beta - 1.0))
     last = max(tried)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vaebook.experiments.claims.claim import Claim, Effect, Outcome, Verdict
+from vaebook.experiments.claims.claim import Claim, Effect, Verdict, outcome_of, spread_text
 from vaebook.experiments.record.load import load_recorded
 from vaebook.experiments.record.statistics import summarise
 from vaebook.plots import summary_text
@@ -26,22 +26,19 @@ def known_distribution(folder: Path | None) -> Verdict:
     shares["relative"] = shares["prior"] / shares["reconstruction"]
     summary = summarise(shares.reset_index(), recipe, ["relative", "prior", "reconstruction"])
     relative = summary[summary["value"] == "relative"]
-    outcome: Outcome = "holds in part"
-    if (relative["low"] > AS_GOOD).all():
-        outcome = "holds"
-    elif (relative["high"] < FAR_WORSE).all():
-        outcome = "does not hold"
+    outcome = outcome_of(
+        holds=(relative["low"] > AS_GOOD).all(), fails=(relative["high"] < FAR_WORSE).all()
+    )
     by_recipe = summary.set_index([*recipe, "value"]).sort_index()
     prior_share = summary[summary["value"] == "prior"]
     worst = tuple(prior_share.loc[prior_share["mean"].idxmin(), recipe])
     best = tuple(prior_share.loc[prior_share["mean"].idxmax(), recipe])
 
     def told(key: tuple[object, ...]) -> str:
-        prior = by_recipe.loc[(*key, "prior")]
-        rebuilt = by_recipe.loc[(*key, "reconstruction")]
+        prior, rebuilt = (by_recipe.loc[(*key, kind)] for kind in ("prior", "reconstruction"))
         return (
-            f"{prior['mean']:.0%} ± {prior['mean'] - prior['low']:.0%} in a VAE with {key[0]} and "
-            f"pixel noise {key[1]:g} (of its reconstructions {rebuilt['mean']:.0%})"
+            f"{spread_text(prior, '.0%')} in a VAE with {key[0]} and pixel noise {key[1]:g} (of "
+            f"its reconstructions {rebuilt['mean']:.0%})"
         )
 
     evidence = (
@@ -50,12 +47,10 @@ def known_distribution(folder: Path | None) -> Verdict:
         "the network."
     )
     measure = "share of dogs of N(0, I), divided by that of reconstructions"
-    rows = relative.sort_values("mean").iloc[[0, -1]]
+    limits = (FAR_WORSE, AS_GOOD)
     effects = tuple(
-        Effect.of(
-            f"{row['network']}, σ = {row['sigma']:g}", row, measure, lines=(FAR_WORSE, AS_GOOD)
-        )
-        for _, row in rows.iterrows()
+        Effect.of(f"{row['network']}, σ = {row['sigma']:g}", row, measure, lines=limits)
+        for _, row in relative.sort_values("mean").iloc[[0, -1]].iterrows()
     )
     lowest, highest = (
         summary_text(by_recipe.loc[(*key, "prior")], 0, factor=100) for key in (worst, best)

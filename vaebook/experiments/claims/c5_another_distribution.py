@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from vaebook.experiments.ch09_why_normal.records import PRIOR_RECORDS, load_trial
-from vaebook.experiments.claims.claim import Claim, Effect, Outcome, Verdict
+from vaebook.experiments.claims.claim import Claim, Effect, Verdict, outcome_of
 from vaebook.experiments.record.statistics import paired_differences
 from vaebook.plots import summary_text
 
@@ -22,11 +22,7 @@ def another_distribution(folder: Path | None) -> Verdict:
     seeds = record["seed"].nunique()
     as_good = (dogs["low"] > -MARGIN) & (dogs["seeds"] == seeds)  # a failed seed is no success
     worse = (dogs["high"] < -MARGIN) | (dogs["seeds"] < seeds)
-    outcome: Outcome = "holds in part"
-    if as_good.all():
-        outcome = "holds"
-    elif worse.all():
-        outcome = "does not hold"
+    outcome = outcome_of(holds=as_good.all(), fails=worse.all())
 
     def told(row: pd.Series) -> str:
         return f"{row.name} {100 * row['mean']:+.0f} ± {100 * (row['mean'] - row['low']):.0f}"

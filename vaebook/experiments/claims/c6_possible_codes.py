@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vaebook.experiments.claims.claim import Claim, Effect, Outcome, Verdict
+from vaebook.experiments.claims.claim import Claim, Effect, Verdict, outcome_of, spread_text
 from vaebook.experiments.record.load import load_recorded
 from vaebook.experiments.record.statistics import summarise
 from vaebook.plots import summary_text
@@ -22,34 +22,30 @@ def possible_codes(folder: Path | None) -> Verdict:
     """Read the record and apply the rule that stands beside the claim."""
     record = load_recorded("holes", folder)
     record = record[(record["model"] == "autoencoder") & (record["latent_dim"] == 16)]
-    summary = summarise(record, ["sampler"], ["validity"])
-    share = {row.sampler: row for row in summary.itertuples()}
-    box, mixture, ceiling = (share[name] for name in ("box", "mixture", "held-out codes"))
-    outcome: Outcome = "holds in part"
-    if box.high < MINUSCULE and mixture.high < MINUSCULE:
-        outcome = "holds"
-    elif box.low > MINUSCULE:
-        outcome = "does not hold"
-    found = f"{box.mean:.1%} ± {box.mean - box.low:.1%} decode" if box.mean > 0 else "none decoded"
+    share = summarise(record, ["sampler"], ["validity"]).set_index("sampler")
+    box, mixture = share.loc["box"], share.loc["mixture"]
+    outcome = outcome_of(
+        holds=box["high"] < MINUSCULE and mixture["high"] < MINUSCULE,
+        fails=box["low"] > MINUSCULE,
+    )
+    found = f"{spread_text(box, '.1%')} decode" if box["mean"] > 0 else "none decoded"
     evidence = (
         f"Of codes of 16 numbers drawn evenly from the box round all codes, {found} to a dog; from "
-        f"a mixture fitted to the codes, {mixture.mean:.0%} ± {mixture.mean - mixture.low:.0%}, "
-        f"where codes of real dogs reach {ceiling.mean:.0%}. 2ⁿ counts neither: the codes lie in "
+        f"a mixture fitted to the codes, {spread_text(mixture, '.0%')}, where codes of real dogs "
+        f"reach {share.loc['held-out codes', 'mean']:.0%}. 2ⁿ counts neither: the codes lie in "
         f"{record['orthants'].mean():,.0f} of the {2**16:,} orthants, and the share depends on the "
         f"density one draws from."
     )
-    by_sampler = summary.set_index("sampler")
     names = {"box": "box", "mixture": "fitted mixture", "held-out codes": "codes of real dogs"}
     effects = tuple(
         Effect.of(
-            told, by_sampler.loc[name], "share of dogs in %", lines=(100 * MINUSCULE,), factor=100.0
+            told, share.loc[name], "share of dogs in %", lines=(100 * MINUSCULE,), factor=100.0
         )
         for name, told in names.items()
     )
-    of_mixture = summary_text(by_sampler.loc["mixture"], 0, factor=100)
     number = (
-        f"{of_mixture} % of draws from a fitted density are dogs, {100 * box.mean:.0f} % of blind "
-        "draws (a small autoencoder)"
+        f"{summary_text(mixture, 0, factor=100)} % of draws from a fitted density are dogs, "
+        f"{100 * box['mean']:.0f} % of blind draws (a small autoencoder)"
     )
     return Verdict(outcome, evidence, effects, SENTENCES[outcome], number)
 

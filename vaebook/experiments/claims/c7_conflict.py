@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from vaebook.experiments.claims.claim import Claim, Effect, Outcome, Verdict
+from vaebook.experiments.claims.claim import Claim, Effect, Verdict, outcome_of, spread_text
 from vaebook.experiments.record.load import load_recorded
 from vaebook.experiments.record.statistics import summarise
 from vaebook.plots import summary_text
@@ -56,20 +56,19 @@ def conflict(folder: Path | None) -> Verdict:
     kinds = ["reconstructions", "samples"]
     summaries = {name: summarise(frame, ["variant"], kinds) for name, frame in found.items()}
     together = pd.concat(summaries.values(), ignore_index=True)
-    outcome: Outcome = "holds in part"
-    if (together["low"] > MOST).all():
-        outcome = "holds"
-    elif (together["high"] < LITTLE).all():
-        outcome = "does not hold"
+    outcome = outcome_of(
+        holds=(together["low"] > MOST).all(), fails=(together["high"] < LITTLE).all()
+    )
     parts = []
     for name, summary in summaries.items():
         rows = summary[summary["value"] == "reconstructions"]
-        least, most = (rows.loc[rows["mean"].agg(pick)] for pick in ("idxmin", "idxmax"))
+        ends = [rows.loc[rows["mean"].agg(pick)] for pick in ("idxmin", "idxmax")]
+        told = " to ".join(f"{spread_text(row, '.0%')} ({row['variant']})" for row in ends)
         samples = summary[summary["value"] == "samples"]["mean"].round(2) + 0.0  # no −0
         twin = summarise(found[name].drop_duplicates("seed"), [], ["twin_lost"]).iloc[0]
         parts.append(
-            f"of {name}, from {_told(least)} to {_told(most)} (of the samples' {samples.min():.0%} "
-            f"to {samples.max():.0%}; without a KL term {_percent(twin)} of the sharpness is lost)"
+            f"of {name}, from {told} (of the samples' {samples.min():.0%} to {samples.max():.0%}; "
+            f"without a KL term {spread_text(twin, '.0%')} of the sharpness is lost)"
         )
     evidence = (
         "The part of the lost sharpness that goes away when the KL term is dropped is, for "
@@ -82,24 +81,16 @@ def conflict(folder: Path | None) -> Verdict:
         for _, row in summary[summary["value"] == "reconstructions"].iterrows()
     )
     rebuilt = together[together["value"] == "reconstructions"]
-    least, most = (rebuilt.loc[rebuilt["mean"].idxmin()], rebuilt.loc[rebuilt["mean"].idxmax()])
     sentence = (
         "Without the KL term more than half of the reconstructions' blur stays, in each VAE of "
         "this record."
         if rebuilt["high"].max() < 0.5
         else "How much of the blur goes away without the KL term depends on the model."
     )
-    ends = (f"{summary_text(row, 0, factor=100)} %" for row in (least, most))
-    number = f"from {' to '.join(ends)} of the lost sharpness come back without it"
+    ends = [rebuilt.loc[rebuilt["mean"].agg(pick)] for pick in ("idxmin", "idxmax")]
+    told = " to ".join(f"{summary_text(row, 0, factor=100)} %" for row in ends)
+    number = f"from {told} of the lost sharpness come back without it"
     return Verdict(outcome, evidence, effects, sentence, number)
-
-
-def _percent(row: pd.Series) -> str:
-    return f"{row['mean']:.0%} ± {row['mean'] - row['low']:.0%}"
-
-
-def _told(row: pd.Series) -> str:
-    return f"{_percent(row)} ({row['variant']})"
 
 
 CLAIM = Claim(

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from vaebook.experiments.ch12_vae_versus_gan.records import COMPARISON_RECORDS, load_comparison
-from vaebook.experiments.claims.claim import Claim, Effect, Outcome, Verdict
+from vaebook.experiments.claims.claim import Claim, Effect, Verdict, outcome_of
 from vaebook.experiments.record.statistics import paired_differences
 from vaebook.plots import interval_text
 
@@ -70,12 +70,12 @@ def better_images(folder: Path | None) -> Verdict:
     found = [advantages(name, folder) for name in COMPARISON_RECORDS]
     judged = [much_better(each) for each in found]
     conflict_counts = [each.conflict["high"] < 0 for each in found]
-    outcome: Outcome = "holds in part"
-    if all(yes.all(axis=None) for yes, _ in judged) and all(conflict_counts):
-        outcome = "holds"
-    elif all(no.any(axis=1).all() for _, no in judged):
-        outcome = "does not hold"
-    parts, effects = [], []
+    outcome = outcome_of(
+        holds=all(yes.all(axis=None) for yes, _ in judged) and all(conflict_counts),
+        fails=all(no.any(axis=1).all() for _, no in judged),
+    )
+    measure = "Fréchet distance of the GAN, divided by the VAE's"
+    parts, effects, beside = [], [], []
     for each, (yes, _) in zip(found, judged, strict=True):
         told = TOLD[each.data]
         ratios = ", ".join(f"{_ratio(row)} {row['vae']}" for _, row in each.frechet.iterrows())
@@ -87,16 +87,10 @@ def better_images(folder: Path | None) -> Verdict:
         )
         for _, row in each.frechet.iterrows():
             mean, low, high = np.exp(row[["mean", "low", "high"]].astype(float))
-            label = f"{told}, {row['vae']}"
-            measure = "Fréchet distance of the GAN, divided by the VAE's"
-            effects.append(Effect(label, mean, low, high, measure, (0.5, 1.0)))
+            effects.append(Effect(f"{told}, {row['vae']}", mean, low, high, measure, (0.5, 1.0)))
+            if row["vae"] == WITH_KL:
+                beside.append(f"{interval_text(mean, low, high, 2)} on {told}")
     evidence = f"At equal compute, {'; '.join(parts)}."
-    beside = [
-        f"{interval_text(effect.mean, effect.low, effect.high, 2)} on {told}"
-        for told in TOLD.values()
-        for effect in effects
-        if effect.label == f"{told}, {WITH_KL}"
-    ]
     number = f"Fréchet distance (lower is better), GAN divided by {WITH_KL}: {', '.join(beside)}"
     return Verdict(outcome, evidence, tuple(effects), SENTENCES[outcome], number)
 

@@ -10,6 +10,18 @@ import pandas as pd
 Outcome = Literal["holds", "holds in part", "does not hold"]
 
 
+def outcome_of(*, holds: bool, fails: bool) -> Outcome:
+    """What a rule says: in part, where it neither holds nor fails."""
+    if holds:
+        return "holds"
+    return "does not hold" if fails else "holds in part"
+
+
+def spread_text(row: pd.Series, form: str) -> str:
+    """Mean ± half the interval of a row of ``summarise``, both in the format ``form``."""
+    return f"{row['mean']:{form}} ± {row['mean'] - row['low']:{form}}"
+
+
 class Effect(NamedTuple):
     """A number behind a verdict, with its spread over the seeds and where the rule draws lines."""
 
