@@ -5,7 +5,7 @@ small VAEs. Variances are totals over the coordinates of the gradient, for one s
 """
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -28,17 +28,9 @@ GROUP = 8  # samples that share a leave-one-out baseline
 USED = 0.5  # nats of mean rate from which on a latent dimension counts as used
 DIMS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 Estimator = Callable[[Callable[[Tensor], Tensor], DiagonalGaussian, Tensor], SampleGradients]
-
-
-def _leave_one_out(
-    f: Callable[[Tensor], Tensor], q: DiagonalGaussian, noise: Tensor
-) -> SampleGradients:
-    return score_function_gradient(f, q, noise, baseline=leave_one_out)
-
-
 ESTIMATORS: dict[str, Estimator] = {
     "score": score_function_gradient,
-    "score, leave-one-out": _leave_one_out,
+    "score, leave-one-out": partial(score_function_gradient, baseline=leave_one_out),
     "pathwise": pathwise_gradient,
 }
 

@@ -73,8 +73,6 @@ def level_log_prob(pixels: Distribution, images: Float[Tensor, "n c h w"]) -> Te
 def spread(model: VAE, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
     """The standard deviation that the model states for each pixel of reconstructed images."""
     pixels = model.likelihood_of(model.encode(images))
-    if isinstance(pixels, GaussianImage):
-        return pixels.variance.sqrt()
     if isinstance(pixels, DiscretizedLogisticImage):
         return (pixels.log_scale.exp() * math.pi / math.sqrt(3)).expand_as(images)
     return pixels.variance.sqrt()

@@ -20,8 +20,6 @@ NUM_INVERTED = 100  # held-out dogs whose noise is searched
 RAW = "no averaging"  # the reference with the weights as they are at the end
 STAGES = (250, 500, 750)  # steps at which the reference is judged on the way
 NUM_STAGE = 60  # pictures judged then
-
-
 UNIFORM = tuple(name for name in FACTOR_NAMES if name not in CHANGED)  # in the data
 
 
@@ -75,13 +73,12 @@ def run(
         weights: filled with the trained reference.
 
     Returns:
-        Rows of each ``recipe`` at every so many steps, as
-        :class:`TrainingMonitor` measures them; ``last`` marks the one at
-        the end, which has :func:`judge` and ``seconds``. The reference is judged at ``STAGES``
-        too, with fewer pictures, and at the end a second time as ``no averaging``; ``data`` is as
-        many real pictures. The last rows
-        of the reference and the VAE have ``inversion``, the RMSE of held-out dogs to the nearest
-        picture that an inversion finds, and that of the VAE its ``reconstruction``.
+        Rows of each ``recipe`` at every so many steps, as :class:`TrainingMonitor` measures them;
+        ``last`` marks the one at the end, which has :func:`judge` and ``seconds``. The reference
+        is judged at ``STAGES`` too, with fewer pictures, and at the end a second time as ``no
+        averaging``; ``data`` is as many real pictures. The last rows of the reference and the VAE
+        have ``inversion``, the RMSE of held-out dogs to the nearest picture that an inversion
+        finds, and that of the VAE its ``reconstruction``.
     """
     data = breeds()
     held_out = data.test.images[:NUM_INVERTED]
