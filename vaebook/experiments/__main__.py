@@ -14,6 +14,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5, help="seeds 0 to N − 1 (default 5)")
     parser.add_argument("--folder", type=Path, help="where to write (default book/results)")
     parser.add_argument("--jobs", type=int, default=1, help="seeds at a time (default 1)")
+    parser.add_argument("--pilot", action="store_true", help="seeds 1000 and above, for a trial")
     arguments = parser.parse_args()
     if arguments.seeds < 1:
         parser.error(f"--seeds is {arguments.seeds}; expected at least 1")
@@ -21,13 +22,16 @@ def main() -> None:
         parser.error(f"--jobs is {arguments.jobs}; expected at least 1")
     names = available() if "all" in arguments.names else arguments.names
     try:
-        folder = arguments.folder or results_folder()
+        folder = arguments.folder or results_folder() / ("pilots" if arguments.pilot else "")
         check_writable(folder / f"{names[0]}.csv")
     except OSError as error:
         parser.error(error.strerror or str(error))
     try:
         for name in names:
-            print(f"wrote {make_record(name, arguments.seeds, folder, jobs=arguments.jobs)}")
+            path = make_record(
+                name, arguments.seeds, folder, jobs=arguments.jobs, pilot=arguments.pilot
+            )
+            print(f"wrote {path}")
     except KeyboardInterrupt:
         parser.exit(130, "stopped; the same command goes on from the seeds that are done\n")
 

@@ -108,6 +108,13 @@ def test_a_record_has_its_table_and_its_provenance(tiny: str, tmp_path: Path) ->
     assert str(Path.home()) not in json.dumps(provenance)
 
 
+def test_a_pilot_has_seeds_that_no_record_has(tiny: str, tmp_path: Path) -> None:
+    make_record(tiny, 2, tmp_path, pilot=True)
+    frame = load_recorded(tiny, tmp_path)
+    assert set(frame["seed"]) == {1000, 1001}
+    assert load_provenance(tiny, tmp_path)["command"].endswith("tiny --seeds 2 --pilot")
+
+
 PICTURES = """
 import torch
 

@@ -28,6 +28,7 @@ from vaebook.training.files import check_writable, write_atomically
 
 ENDINGS = (".csv", ".npz", ".safetensors", ".json")
 ROOM = 2**23  # bytes: more than any record takes
+PILOT_SEEDS = 1000  # from here on seeds are for pilots, and no record has them
 
 
 class SeedRun(NamedTuple):
@@ -77,11 +78,10 @@ def _run_seed(experiment: Experiment, seed: int, unfinished: FinishedSeeds) -> S
 
 
 def _run_all(
-    experiment: Experiment, num_seeds: int, unfinished: FinishedSeeds, jobs: int
+    experiment: Experiment, seeds: range, unfinished: FinishedSeeds, jobs: int
 ) -> list[SeedRun]:
     """Every seed in its order, ``jobs`` at a time."""
-    progress = partial(tqdm, total=num_seeds, desc=experiment.name, unit="seed", disable=None)
-    seeds = range(num_seeds)
+    progress = partial(tqdm, total=len(seeds), desc=experiment.name, unit="seed", disable=None)
     if jobs == 1:
         return list(progress(_run_seed(experiment, seed, unfinished) for seed in seeds))
     with workers(jobs) as pool:
@@ -89,7 +89,9 @@ def _run_all(
         return list(progress(runs))
 
 
-def make_record(name: str, num_seeds: int, folder: Path, *, jobs: int = 1) -> Path:
+def make_record(
+    name: str, num_seeds: int, folder: Path, *, jobs: int = 1, pilot: bool = False
+) -> Path:
     """Run seeds 0 to ``num_seeds − 1`` and write ``NAME.csv`` and ``NAME.json`` to ``folder``.
 
     An experiment whose ``run`` has an argument ``pictures`` gets a dictionary for seed 0, and the
@@ -104,6 +106,8 @@ def make_record(name: str, num_seeds: int, folder: Path, *, jobs: int = 1) -> Pa
         num_seeds: how many seeds, at least 1.
         folder: where the files go.
         jobs: processes that share the seeds; set OMP_NUM_THREADS=1 with more than one.
+        pilot: run seeds from 1000 on, for settings to be chosen and spreads to be seen before the
+            record is made.
 
     Returns:
         The path of the table.
@@ -119,8 +123,9 @@ def make_record(name: str, num_seeds: int, folder: Path, *, jobs: int = 1) -> Pa
         check_writable(folder / f"{name}{ending}", ROOM)
     unfinished = FinishedSeeds(folder, experiment)  # now: the code may be edited while it runs
     with unfinished.alone():
-        runs = _run_all(experiment, num_seeds, unfinished, jobs)
-        contents = _contents(experiment, runs)
+        first = PILOT_SEEDS if pilot else 0
+        runs = _run_all(experiment, range(first, first + num_seeds), unfinished, jobs)
+        contents = _contents(experiment, runs, pilot=pilot)
         for ending, content in contents.items():
             write_atomically(folder / f"{name}{ending}", content)
         for ending in set(ENDINGS) - set(contents):  # of an older run that kept more
@@ -129,7 +134,7 @@ def make_record(name: str, num_seeds: int, folder: Path, *, jobs: int = 1) -> Pa
     return folder / f"{name}.csv"
 
 
-def _contents(experiment: Experiment, runs: list[SeedRun]) -> dict[str, bytes]:
+def _contents(experiment: Experiment, runs: list[SeedRun], *, pilot: bool) -> dict[str, bytes]:
     """The files of a record by their endings, the provenance last."""
     name, num_seeds = experiment.name, len(runs)
     table = pd.concat([run.rows for run in runs], ignore_index=True)
@@ -149,7 +154,7 @@ def _contents(experiment: Experiment, runs: list[SeedRun]) -> dict[str, bytes]:
     provenance = {
         "experiment": name,
         "description": experiment.summary(),
-        "command": f"python -m vaebook.experiments {name} --seeds {num_seeds}",
+        "command": f"python -m vaebook.experiments {name} --seeds {num_seeds}" + " --pilot" * pilot,
         "seeds": num_seeds,
         "rows": len(table),
         "settings": experiment.all_settings(),
