@@ -8,6 +8,8 @@ import pandas as pd
 
 from vaebook.experiments.propositions.answers import above, by_condition
 from vaebook.experiments.propositions.proposition import Answer, Decision, Proposition, World
+from vaebook.experiments.propositions.reading import THRESHOLDS as THRESHOLD_COLUMNS
+from vaebook.experiments.propositions.reading import by_threshold
 from vaebook.experiments.propositions.worlds import measured
 from vaebook.experiments.record.inference import Interval, mean_interval, pairs
 
@@ -23,7 +25,7 @@ CONDITIONS: dict[str, tuple[object, ...]] = {
     "network": ("convolutional", "MLP"),
     "budget": ("× 1", "× 3"),
 }
-THRESHOLDS: dict[str, tuple[object, ...]] = {"threshold": (0.03, 0.04, 0.06)}  # RMSE of a dog
+THRESHOLDS: dict[str, tuple[object, ...]] = {"threshold": tuple(THRESHOLD_COLUMNS.values())}
 SHARES = {0.03: 0.70, 0.04: 0.85, 0.06: 0.95}
 
 
@@ -136,6 +138,7 @@ def _about(name: str, text: str, reference: str, minutes: float) -> Proposition:
         "fewer to 6 more than from a fitted density, 12 to 60 fewer than of reconstructions",
         minutes,
         _levels(reference),
+        partial(by_threshold, value="share"),
     )
 
 
@@ -162,7 +165,7 @@ PROPOSITIONS = (
         "seed",
         NUM_SEEDS,
         NUM_PICTURES,
-        "sampling_novelty",
+        "sampling",
         ("novelty_of_dogs",),
         new,
         _controls(_novelty, NEW, 0.5),

@@ -8,6 +8,7 @@ import pandas as pd
 
 from vaebook.experiments.propositions.answers import below, by_condition
 from vaebook.experiments.propositions.proposition import Answer, Decision, Proposition, World
+from vaebook.experiments.propositions.reading import by_threshold
 from vaebook.experiments.propositions.worlds import counted
 from vaebook.experiments.record.inference import Interval, nested_share_interval
 
@@ -15,6 +16,11 @@ NUM_SEEDS = 40
 NUM_PICTURES = 200
 HARDLY = 0.01
 SIZES: dict[str, tuple[object, ...]] = {"latent_dim": (8, 16, 32)}
+COUNTS = {"num_dogs_at_0.75": 0.03, "num_dogs": 0.04, "num_dogs_at_1.5": 0.06}
+SETTINGS: dict[str, tuple[object, ...]] = {
+    "network": ("convolutional", "MLP"),
+    "threshold": tuple(COUNTS.values()),
+}
 BLIND, FITTED = ("box", "corners", "standard normal"), ("mixture", "fitted normal")
 
 
@@ -27,7 +33,11 @@ def hardly_one(table: pd.DataFrame) -> Decision:
         )
         return share, below(share, HARDLY)
 
-    return by_condition(table, ("sampler", *SIZES), find)
+    return by_condition(table, ("sampler", *SIZES, *SETTINGS), find)
+
+
+def _read(record: pd.DataFrame) -> pd.DataFrame:
+    return by_threshold(record, "num_dogs", COUNTS)
 
 
 Share = Mapping[object, float]  # by the size of the code; 0 for those that are not named
@@ -43,7 +53,7 @@ def _drawn(
         rng,
         chance,
         num_seeds=NUM_SEEDS,
-        levels={"sampler": samplers, **SIZES},
+        levels={"sampler": samplers, **SIZES, **SETTINGS},
         sd=sd,
         num_pictures=NUM_PICTURES,
     )
@@ -93,7 +103,8 @@ def _about(name: str, text: str, samplers: tuple[object, ...], seen: str) -> Pro
         ),
         seen,
         3.0,
-        {"sampler": samplers, **SIZES},
+        {"sampler": samplers, **SIZES, **SETTINGS},
+        _read,
     )
 
 

@@ -43,6 +43,11 @@ class World(NamedTuple):
     at_least: float
 
 
+def as_it_is(record: pd.DataFrame) -> pd.DataFrame:
+    """The record is the table."""
+    return record
+
+
 @dataclass(frozen=True)
 class Proposition:
     """A part of a claim, with the rule that will decide it, fixed before its record exists.
@@ -64,6 +69,7 @@ class Proposition:
         core_minutes: of one unit, estimated.
         levels: the columns that name a row, with all their values; the table has each combination
             once for each unit.
+        read: makes the rule's table of the record, which may hold more; nothing is measured here.
     """
 
     name: str
@@ -81,11 +87,28 @@ class Proposition:
     seen: str
     core_minutes: float
     levels: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
+    read: Callable[[pd.DataFrame], pd.DataFrame] = as_it_is
 
     @property
     def columns(self) -> tuple[str, ...]:
         """All that it reads of its table."""
         return (self.unit, *self.levels, *self.values)
+
+    def table_of(self, record: pd.DataFrame) -> pd.DataFrame:
+        """The rows and columns of a record that the rule reads.
+
+        Raises:
+            ValueError: if the record lacks a column.
+        """
+        try:
+            table = self.read(record)
+            asked = [table[name].isin(values) for name, values in self.levels.items()]
+        except KeyError as error:
+            raise ValueError(
+                f"{self.name} reads the record {self.table}, which lacks the column {error}. Make "
+                f"it again: python -m vaebook.experiments {self.table} --seeds {self.num_units}"
+            ) from None
+        return table[np.logical_and.reduce(asked)] if asked else table
 
     def decide(self, table: pd.DataFrame) -> Decision:
         """The rule's answer to a table that is complete: as registered, and nothing beside it.
