@@ -34,7 +34,7 @@ def why_not_captured(
     *,
     wanted: bool | None,
 ) -> str | None:
-    """Why steps are not captured, or ``None``; a reason is a ``ValueError`` if they are ``wanted``."""
+    """Why steps are not captured, or ``None``; a ``ValueError`` where they cannot be but should."""
     reason = None
     if wanted is False:
         reason = "capture=False"
