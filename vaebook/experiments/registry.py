@@ -109,7 +109,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             {"models": ("discrete codes", "Wasserstein", "autoencoder")},
             "Codes without a KL term and a density fitted afterwards, in the trial of chapter 09.",
         ),
-        *_chapter(CH10, "blur_causes", "blur_cross"),
+        *_chapter(CH10, "blur_causes", "blur_cross", "blur_twins"),
         Experiment(
             "blur_fashion",
             f"{PACKAGE}.{CH10}.blur_causes",
