@@ -11,7 +11,6 @@ from tests.vaebook.experiments.dog_world import DogWorld
 from tests.vaebook.experiments.streams import DATA, begun, shared
 from vaebook.data import load_dogs, render, sample_factors
 from vaebook.experiments.ch06_vae import sampling
-from vaebook.experiments.ch06_vae.records import THRESHOLDS, registered
 from vaebook.experiments.ch06_vae.sampling import BLURRED, MIXTURE, REBUILT, SAMPLES, WORST
 from vaebook.experiments.pictures import PictureData
 from vaebook.experiments.propositions import PROPOSITIONS
@@ -64,14 +63,7 @@ def test_the_rules_read_such_a_record(runs: dict, proposition) -> None:
     record = pd.concat(
         part.assign(seed=seed) for seed in range(proposition.num_units) for part in (rows, longer)
     )
-    assert proposition.decide(registered(record, proposition.levels)).answer
-
-
-def test_shares_stand_at_their_thresholds() -> None:
-    row = {"seed": 3, "source": SAMPLES, "network": "MLP", "budget": "× 1"}
-    record = pd.DataFrame([row | dict(zip(THRESHOLDS, (0.2, 0.5, 0.9), strict=True))])
-    table = registered(record, ABOUT_SAMPLES[0].levels).set_index("threshold")["share"]
-    assert table.to_dict() == {0.03: 0.2, 0.04: 0.5, 0.06: 0.9}
+    assert proposition.decide(proposition.table_of(record)).findings
 
 
 def test_no_stream_begins_twice(runs: dict) -> None:
