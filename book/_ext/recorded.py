@@ -93,6 +93,8 @@ class Records(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         chapters: dict[str, list[str]] = defaultdict(list)
         for name, experiment in EXPERIMENTS.items():
+            if not (results_of(self.env) / f"{name}.json").is_file():
+                continue  # not recorded yet
             chapters[experiment.module.split(".")[2].partition("_")[0]].append(name)
         return [self.chapter(label, names) for label, names in chapters.items()]
 
