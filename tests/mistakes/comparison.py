@@ -6,7 +6,7 @@ FRECHET = "vaebook/metrics/samples/frechet.py"
 MANIFOLD = "vaebook/metrics/samples/precision_recall.py"
 NOVELTY = "vaebook/metrics/samples/novelty.py"
 FEATURES = "vaebook/models/feature_network.py"
-DATA = "vaebook/experiments/ch12_vae_versus_gan/pictures.py"
+DATA = "vaebook/experiments/pictures.py"
 MEASURE = "vaebook/metrics/samples/measure.py"
 
 FRECHETS = (

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from vaebook._checks import already_checked
-from vaebook._random import Stream, check_seed
+from vaebook._random import Stream, check_seed, stream_seed
 from vaebook.training.batches import as_batch
 from vaebook.training.failures import check_losses
 from vaebook.training.optimizers import (
@@ -146,8 +146,8 @@ class LightningModel(LightningModule):
 
     def _own_noise(self) -> Stream:
         if self._noise is None:
-            rank = self.global_rank
-            self._noise = Stream((self._seed + 0x9E3779B97F4A7C15 * rank) % 2**64, self.device)
+            process = f" of process {self.global_rank}" if self.global_rank else ""
+            self._noise = Stream(stream_seed(self._seed, f"noise{process}"), self.device)
             if self._kept_noise is not None:
                 self._noise.load_state_dict(self._kept_noise)
         return self._noise
@@ -166,7 +166,8 @@ class LightningModel(LightningModule):
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Log the mean loss, and keep the batch if there is something to measure."""
         tensors = as_batch(batch)
-        with Stream(self._seed + batch_idx, self.device), already_checked():
+        seed = stream_seed(self._seed, f"validation, batch {batch_idx}")
+        with Stream(seed, self.device), already_checked():
             for player in self.players_of_model:
                 self.log(
                     f"validation_{player.column}",
@@ -186,7 +187,7 @@ class LightningModel(LightningModule):
         self._validation = []
         total = self._num_validation_examples()
         together = [self._gathered(column)[:total] for column in columns]
-        with Stream(self._seed, self.device):
+        with Stream(stream_seed(self._seed, "measure"), self.device):
             numbers = self._measure(self.model, *together)
         for name, value in numbers.items():  # the same in each process
             self.log(name, float(value), sync_dist=False, rank_zero_only=False)
