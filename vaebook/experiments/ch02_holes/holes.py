@@ -31,7 +31,7 @@ from vaebook.metrics import (
     share_in_orthants_of,
 )
 from vaebook.metrics.dogs import NearestDog, factor_overlap, nearest_dog
-from vaebook.models import VAE, Autoencoder, slerp
+from vaebook.models import VAE, Autoencoder, LatentVariableModel, slerp
 from vaebook.training import fit, seeded
 
 Codes = Float[Tensor, "n d"]
@@ -72,8 +72,8 @@ def train(model_name: str, latent_dim: int, seed: int) -> Autoencoder | VAE:
 
 @torch.no_grad()
 def codes_of(
-    model: Autoencoder | VAE, images: Float[Tensor, "n c h w"], *, seed: int = 0
-) -> Float[Tensor, "n d"]:
+    model: LatentVariableModel, images: Float[Tensor, "n c h w"], *, seed: int = 0
+) -> Codes:
     """The codes that a model's decoder is trained on; for a VAE a draw of q(z | x) per image."""
     if isinstance(model, VAE):
         with seeded(seed):

@@ -19,7 +19,7 @@ from vaebook.metrics import (
     measure_samples,
     posterior_parameters,
 )
-from vaebook.models import MLP, VAE
+from vaebook.models import MLP, VAE, LatentVariableModel
 from vaebook.training import fit, seeded
 
 FIXED_SIGMA = 0.1
@@ -82,10 +82,22 @@ def fitted_gaussian(model: VAE, images: Tensor) -> Distribution:
         return fit_gaussian(posterior.sample() if model.sample_codes else posterior.mu)
 
 
-def draw_images(model: VAE, codes: Distribution, num_images: int, seed: int) -> Tensor:
+def draw_images(
+    model: LatentVariableModel, codes: Distribution, num_images: int, seed: int
+) -> Tensor:
     """Decoded means of codes from a distribution."""
     with torch.no_grad(), seeded(seed):
         return model.decode(codes.sample((num_images,)))
+
+
+def decode_sources(model: VAE, data: ImageData, num_images: int, seed: int) -> dict[str, Tensor]:
+    """Pictures of codes of test images, of codes from the prior, and from a Gaussian fitted."""
+    fitted = fitted_gaussian(model, data.train.images)
+    return {
+        "reconstruction": model.reconstruct(data.test.images[:num_images]),
+        "prior": draw_images(model, model.prior, num_images, seed),
+        "fitted": draw_images(model, fitted, num_images, seed),
+    }
 
 
 def code_measures(model: VAE, data: ImageData) -> dict[str, float]:
@@ -128,20 +140,15 @@ def run(
         to that of the test images.
     """
     data = load(data_name)
-    real = data.test.images[:num_images]
     if pictures is not None:
-        pictures["data"] = real[:NUM_KEPT]
+        pictures["data"] = data.test.images[:num_images][:NUM_KEPT]
     rows = []
     for variant in variants:
         model, seconds = train_variant(
             variant, data, seed=seed, latent_dim=latent_dim, num_epochs=num_epochs
         )
         common = {"variant": variant, **code_measures(model, data), "seconds": seconds}
-        decoded = {"reconstruction": model.reconstruct(real)}
-        decoded["prior"] = draw_images(model, model.prior, num_images, seed)
-        codes = fitted_gaussian(model, data.train.images)
-        decoded["fitted"] = draw_images(model, codes, num_images, seed)
-        for source, images in decoded.items():
+        for source, images in decode_sources(model, data, num_images, seed).items():
             rows.append({**common, "source": source, **judge(images, data)})
             if pictures is not None:
                 pictures[f"{variant}/{source}"] = images[:NUM_KEPT]

@@ -6,13 +6,7 @@ from torch import Tensor
 
 from vaebook.data import ImageData, load_dogs
 from vaebook.distributions import GaussianLikelihood
-from vaebook.experiments.ch06_vae.anatomy import (
-    NUM_KEPT,
-    code_measures,
-    draw_images,
-    fitted_gaussian,
-    judge,
-)
+from vaebook.experiments.ch06_vae.anatomy import NUM_KEPT, code_measures, decode_sources, judge
 from vaebook.experiments.settings import DOG_LATENT_DIM, DOG_NETWORK
 from vaebook.metrics import nearest_distance
 from vaebook.models import MLP, VAE
@@ -77,19 +71,13 @@ def run(
         pictures, and ``training_distance``: their median RMSE to the nearest training dog.
     """
     data = load_dogs()
-    real = data.test.images[:num_images]
     rows = []
     for recipe in recipes:
         model = train(recipe, data, seed=seed)
         common = {**recipe._asdict(), **code_measures(model, data), "sigma": recipe.sigma}
+        decoded = decode_sources(model, data, num_images, seed)
         for source in sources:
-            if source == "reconstruction":
-                images = model.reconstruct(real)
-            elif source == "prior":
-                images = draw_images(model, model.prior, num_images, seed)
-            else:
-                codes = fitted_gaussian(model, data.train.images)
-                images = draw_images(model, codes, num_images, seed)
+            images = decoded[source]
             row = {**common, "source": source, **judge(images, data)}
             near = nearest_distance(images, data.train.images)
             rows.append(row | {"training_distance": float(near.median())})

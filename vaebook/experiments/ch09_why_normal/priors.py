@@ -17,6 +17,8 @@ from torch.distributions import Distribution
 
 from vaebook.data import ImageData, load_dogs
 from vaebook.distributions import fit_codes, fit_mixture
+from vaebook.experiments.ch02_holes import holes
+from vaebook.experiments.ch06_vae.anatomy import draw_images
 from vaebook.experiments.ch09_why_normal.specs import MODELS, vae
 from vaebook.experiments.pixel_errors import reconstruction_rmse
 from vaebook.experiments.settings import DOG_DEEP_TRAINING
@@ -57,13 +59,9 @@ def train(
     return model, fit(model, data.train.images, seed=seed, **settings).seconds
 
 
-@torch.no_grad()
 def codes_of(model: LatentVariableModel, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n d"]:
     """A draw of q(z | x) per image; of an autoencoder its code."""
-    if isinstance(model, VAE):
-        with seeded(CODE_SEED):
-            return model.posterior(images).sample()
-    return model.encode(images)
+    return holes.codes_of(model, images, seed=CODE_SEED)
 
 
 def with_prior(model: VAE, prior: Distribution, data: ImageData) -> VAE:
@@ -121,15 +119,17 @@ def generators(
 
     From its own prior, and for three of the models also from a mixture fitted to their codes.
     """
-    held_out = data.test.images[:NUM_HELD_OUT]
-    none: dict[str, float | str] = {"nll_kind": NONE}
+
+    def likelihood() -> dict[str, float | str]:
+        if isinstance(model, VAE):
+            return vae_likelihood(model, data.test.images[:NUM_HELD_OUT])
+        return {"nll_kind": NONE}
+
     if isinstance(model, VQVAE):
         yield from code_generators(model, data, seconds)
         return
-    if isinstance(model, VAE):
-        yield Generator(name, _sampler(model), vae_likelihood(model, held_out), seconds)
-    elif isinstance(model, DrawsImages):
-        yield Generator(name, _sampler(model), none, seconds)
+    if isinstance(model, DrawsImages):
+        yield Generator(name, _sampler(model), likelihood(), seconds)
     if name not in REFITTED:
         return
     start = time.perf_counter()
@@ -137,13 +137,8 @@ def generators(
     seconds += time.perf_counter() - start
     if isinstance(model, VAE):
         model = with_prior(model, mixture, data)
-        none = vae_likelihood(model, held_out)
-
-    def draw(num_images: int, seed: int) -> Tensor:
-        with torch.no_grad(), seeded(seed):
-            return model.decode(mixture.sample((num_images,)))
-
-    yield Generator(f"{name} + mixture", draw, none, seconds)
+    draw = partial(draw_images, model, mixture)
+    yield Generator(f"{name} + mixture", draw, likelihood(), seconds)
 
 
 def run(

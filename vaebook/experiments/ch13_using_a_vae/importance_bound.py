@@ -46,8 +46,7 @@ def train(name: str, data: ImageData, *, seed: int, num_epochs: int) -> VAE:
         model = VAE(
             data.image_shape, DOG_LATENT_DIM, network=DOG_DEEP, likelihood=LIKELIHOODS[name]()
         )
-    settings = DOG_DEEP_TRAINING | {"num_epochs": num_epochs}
-    fit(model, data.train.images, seed=seed, **settings)
+    fit(model, data.train.images, seed=seed, **DOG_DEEP_TRAINING | {"num_epochs": num_epochs})
     return model
 
 

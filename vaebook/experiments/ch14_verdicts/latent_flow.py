@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaebook.data import ImageData, load_dogs
+from vaebook.experiments.ch06_vae.anatomy import draw_images
 from vaebook.experiments.ch09_why_normal.priors import codes_of, with_prior
 from vaebook.experiments.ch14_verdicts.specs import ENCODERS, NOISE, PRIORS, train
 from vaebook.experiments.pixel_errors import reconstruction_rmse
@@ -23,14 +24,11 @@ SAMPLE_SEED = 2_000_003  # of the samples, with the seed added; away from the se
 MEASURED_NOISE = "β = 1"  # the encoder whose flow is also started from other noise
 
 
-@torch.no_grad()
 def draw(
     model: LatentVariableModel, prior: Distribution, num_images: int, *, seed: int
 ) -> Float[Tensor, "n c h w"]:
     """New images: codes from ``prior``, decoded."""
-    with seeded(SAMPLE_SEED + seed):
-        codes = prior.sample((num_images,))
-    return model.decode(codes).clamp(0, 1)
+    return draw_images(model, prior, num_images, SAMPLE_SEED + seed).clamp(0, 1)
 
 
 def measure(
