@@ -48,7 +48,7 @@ RECIPES: tuple[Recipe, ...] = (
 )
 
 
-def train(recipe: Recipe, data: ImageData, *, seed: int, training: dict[str, Any]) -> VAE:
+def train(recipe: Recipe, data: ImageData, *, seed: int) -> VAE:
     """A VAE by the recipe; the number of steps does not depend on the number of dogs."""
     likelihood: Likelihood = GaussianLikelihood(SIGMA)
     if recipe.laplace:
@@ -63,7 +63,7 @@ def train(recipe: Recipe, data: ImageData, *, seed: int, training: dict[str, Any
             sample_codes=recipe.kl,
         )
     num_epochs = max(1, round(recipe.num_epochs * 10_000 / recipe.num_train))
-    fit(model, data.train.images, seed=seed, **training | {"num_epochs": num_epochs})
+    fit(model, data.train.images, seed=seed, **DOG_DEEP_TRAINING | {"num_epochs": num_epochs})
     return model
 
 
@@ -81,14 +81,13 @@ def run(
         pictures: filled with the first images of each row, under ``"knob/setting/step"``.
 
     Returns:
-        A row per recipe and step, with the measures of
-        :func:`measure`; for the Laplace likelihood ``absolute`` is what it minimises: the summed
-        absolute error.
+        A row per recipe and step, with the measures of :func:`measure`; for the Laplace likelihood
+        ``absolute`` is what it minimises: the summed absolute error.
     """
     rows = []
     for recipe in recipes:
         data = load_dogs(recipe.num_train)
-        model = train(recipe, data, seed=seed, training=DOG_DEEP_TRAINING)
+        model = train(recipe, data, seed=seed)
         common = {
             "knob": recipe.knob,
             "setting": recipe.setting,
