@@ -30,7 +30,7 @@ class Recipe(NamedTuple):
 
 RECIPES = {
     "convolutional": Recipe(
-        lambda blank: Conv((16, 32), 256, background=blank, blank=blank),
+        lambda blank: Conv((16, 32), 256, "silu", background=blank, blank=blank),
         lr=2e-3,
         batch_size=32,
         epochs={"dogs": 10, "fashion": 15},
