@@ -71,9 +71,9 @@ EXPERIMENTS: dict[str, Experiment] = {
     experiment.name: experiment
     for experiment in (
         *_chapter("ch01_autoencoder", "linear_autoencoder", "code_size"),
-        *_chapter("ch02_holes", "dog_threshold", "holes", "code_map"),
+        *_chapter("ch02_holes", "dog_threshold", "holes", "code_map", "blind_codes"),
         *_chapter("ch03_elbo", "prior_monte_carlo", "posterior_grid", "linear_vae"),
-        *_chapter("ch04_gaussian_kl", "kl_closed_form", "kl_monte_carlo"),
+        *_chapter("ch04_gaussian_kl", "kl_closed_form", "kl_monte_carlo", "kl_terms"),
         *_chapter(
             "ch05_reparameterisation", "gradient_variance", "gradient_training", "variance_heads"
         ),
@@ -94,9 +94,10 @@ EXPERIMENTS: dict[str, Experiment] = {
         *_chapter("ch07_scaling", "loss_conventions", "pixel_likelihoods"),
         *_chapter(
             *("ch08_what_the_kl_does", "beta_sweep", "collapse"),
-            *("latent_sizes", "aggregate_posterior"),
+            *("latent_sizes", "aggregate_posterior", "aggregate_bounds"),
         ),
-        *_chapter(CH09, "priors", "prior_pushforward"),
+        *_chapter(CH09, "priors", "prior_pushforward", "pushforward_gaps"),
+        *_chapter(CH09, "centre", "prior_equivalence"),
         Experiment(
             "priors_learned",
             f"{PACKAGE}.{CH09}.priors",
