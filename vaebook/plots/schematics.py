@@ -17,9 +17,10 @@ from vaebook.plots.theme import colour_of
 MOST_COLUMNS = 6  # what can be read on a phone
 WIDTH = 5.1  # inches of a full row
 MOST_PITCH = 1.45  # inches from one column to the next, WIDTH / MOST_COLUMNS at least
-ROW = 0.9  # inches from one row to the next
+ROW = 0.95  # inches from one row to the next
 ROUND_NODES, BESIDE_ARROW = 0.6, 0.18  # inches that an arrow bows
 ARROW = re.compile(r" (->|~>) ")
+EMPTY = "."  # a place in a row
 
 Place = tuple[int, int]  # row and column
 
@@ -35,25 +36,26 @@ class Arrow(NamedTuple):
 
 
 def schematic(
-    rows: Sequence[Sequence[str]],
+    rows: Sequence[str],
     nodes: Mapping[str, object],
-    arrows: Sequence[str] | Mapping[str, str],
+    arrows: Sequence[str] | Mapping[str, Sequence[str]],
     *,
     labels: Mapping[str, str] | None = None,
 ) -> Axes:
     """Draw labelled nodes on a grid, and arrows between them.
 
     Args:
-        rows: the names of the nodes, row by row from the top, at most six in a row; ``""`` leaves
-            a place empty.
+        rows: the names of the nodes, row by row from the top, with spaces between and at most six
+            in a row; a dot leaves a place empty. A name has no space in it; an underscore is shown
+            as one.
         nodes: how a node looks, where it is no plain box: ``"circle"`` for a random variable,
             ``"observed"`` for one whose value is known (shaded), ``"narrowing"`` and
             ``"widening"`` for networks, ``"text"`` for words alone, or a picture ``[1, h, w]`` in
             [0, 1] with the label below. ``("circle", "prior")`` also gives the colour, by its name
-            in ``COLOURS``.
+            in ``COLOURS``. A key may hold several names: ``"z ε"``.
         arrows: ``"x -> encoder -> z"`` is a chain of two; ``~>`` instead of ``->`` is a dashed
-            one; what follows a colon labels the last. As a mapping, its values are the colours'
-            names (``"data"`` is black). An arrow bows round nodes that are in its way, and beside
+            one; what follows a colon labels the last. A mapping from colours holds the arrows of
+            each (``"data"`` is black). An arrow bows round nodes that are in its way, and beside
             one that goes the other way.
         labels: what stands in a node, or below a picture, where that is not its name.
 
@@ -67,22 +69,25 @@ def schematic(
 
     Example:
         >>> ax = schematic(
-        ...     [["x", "encoder", "z"]],
+        ...     ["x encoder z"],
         ...     {"x": "observed", "encoder": "narrowing", "z": ("circle", "posterior")},
         ...     ["x -> encoder ~> z"],
         ... )
     """
+    if isinstance(rows, str) or isinstance(arrows, str):
+        raise ValueError("rows or arrows are one text; expected lists of texts: put it in [ ].")
     grid = _grid(rows)
-    labels = labels or {}
-    _check_known([*nodes, *labels], grid, "nodes and labels")
+    labels = {name: name.replace("_", " ") for name in grid} | dict(labels or {})
+    looks = {name: look for names, look in nodes.items() for name in names.split()}
+    _check_known([*looks, *labels], grid, "nodes and labels")
     read = _read_arrows(arrows, grid)
-    columns = max(map(len, rows))
+    columns = max(len(row.split()) for row in rows)
     pitch = min(WIDTH / columns, MOST_PITCH)
     figure = plt.figure(figsize=(pitch * columns, ROW * len(rows)))
     ax = figure.add_axes((0, 0, 1, 1))
     centres = {name: _middle(place, pitch) for name, place in grid.items()}
     patches = {
-        name: _draw_node(ax, name, centre, nodes.get(name, "box"), labels.get(name, name))
+        name: _draw_node(ax, name, centre, looks.get(name, "box"), labels[name])
         for name, centre in centres.items()
     }
     for arrow in read:
@@ -100,10 +105,11 @@ def schematic(
     return ax
 
 
-def _grid(rows: Sequence[Sequence[str]]) -> dict[str, Place]:
+def _grid(rows: Sequence[str]) -> dict[str, Place]:
     """The row and column of each name."""
     grid: dict[str, Place] = {}
-    for row, names in enumerate(rows):
+    for row, text in enumerate(rows):
+        names = text.split()
         if len(names) > MOST_COLUMNS:
             raise ValueError(
                 f"row {row} has {len(names)} places; expected at most {MOST_COLUMNS}, which a "
@@ -115,10 +121,10 @@ def _grid(rows: Sequence[Sequence[str]]) -> dict[str, Place]:
                     f"two nodes are called {name!r}; expected each name once. Rename one and give "
                     "both the same text in labels."
                 )
-            if name:
+            if name != EMPTY:
                 grid[name] = row, column
     if not grid:
-        raise ValueError("rows hold no node; expected one name or more, such as [['x', 'z']].")
+        raise ValueError("rows hold no node; expected one name or more, such as ['x z'].")
     return grid
 
 
@@ -132,13 +138,12 @@ def _check_known(names: Sequence[str], grid: Mapping[str, object], where: str) -
 
 
 def _read_arrows(
-    arrows: Sequence[str] | Mapping[str, str], grid: Mapping[str, object]
+    arrows: Sequence[str] | Mapping[str, Sequence[str]], grid: Mapping[str, object]
 ) -> list[Arrow]:
-    if isinstance(arrows, str):
-        raise ValueError(f"arrows are the text {arrows!r}; expected a list of texts: [{arrows!r}].")
-    colours = arrows if isinstance(arrows, Mapping) else dict.fromkeys(arrows, "data")
+    coloured = arrows if isinstance(arrows, Mapping) else {"data": arrows}
+    texts = [(text, colour) for colour, some in coloured.items() for text in some]
     found: list[Arrow] = []
-    for text, colour in colours.items():
+    for text, colour in texts:
         chain, _, label = text.partition(": ")
         parts = ARROW.split(chain)
         names, kinds = parts[::2], parts[1::2]

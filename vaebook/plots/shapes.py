@@ -12,7 +12,7 @@ from torch import Tensor
 
 SHAPES = ("box", "circle", "observed", "narrowing", "widening", "text")
 HEIGHT = 0.46  # inches, at least, of a node
-PICTURE = 0.62  # inches, side of a picture
+PICTURE = 0.6  # inches, side of a picture
 WIDE_END, NARROW_END = 0.68, 0.4  # inches, sides of a network
 MARGIN = 0.16  # inches round words
 TEXT, SMALL = 11.5, 10.5  # points, in a node and beside an arrow
@@ -44,7 +44,6 @@ def draw_shape(ax: Axes, shape: str, centre: Point, words: str, colour: str) -> 
         patch = Polygon([(x + dx, y + dy) for dx, dy in corners], closed=True, **style)
     else:
         if shape == "text":
-            text.set_color(colour)
             style |= {"edgecolor": "none", "facecolor": "none"}
             width, height = wide + MARGIN / 2, high + MARGIN / 2
         corner = (x - width / 2, y - height / 2)

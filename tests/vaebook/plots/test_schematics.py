@@ -19,7 +19,7 @@ from PIL import Image
 from tests.properties import uniform
 from vaebook.plots import COLOURS, schematic, use_theme
 
-ROWS = [["x", "encoder", "z"], ["", "prior", "decoder"]]
+ROWS = ["x encoder z", ". prior decoder"]
 NODES = {
     "x": "observed",
     "encoder": "narrowing",
@@ -80,7 +80,7 @@ def test_shapes_and_colours() -> None:
 
 
 def test_a_name_without_a_look_is_a_box_wide_enough_for_its_words() -> None:
-    ax = schematic([["a", "b"]], {}, [], labels={"b": "many words in one box"})
+    ax = schematic(["a b"], {}, [], labels={"b": "many words in one box"})
     assert list(texts(ax)) == ["a", "many words in one box"]
     short, long = drawn(ax, FancyBboxPatch)
     words = ax.texts[1].get_window_extent()
@@ -90,9 +90,17 @@ def test_a_name_without_a_look_is_a_box_wide_enough_for_its_words() -> None:
     assert short.get_width() < long.get_width()
 
 
+def test_several_nodes_may_share_a_look_and_names_may_show_a_space() -> None:
+    ax = schematic(["log_σ² z ."], {"log_σ² z": ("circle", "posterior")}, [])
+    assert list(texts(ax)) == ["log σ²", "z"]
+    assert [to_hex(node.get_edgecolor()).upper() for node in drawn(ax, Ellipse)] == [
+        COLOURS["posterior"]
+    ] * 2
+
+
 def test_a_picture_is_shown_as_it_is_with_its_label_below() -> None:
     image = uniform(0, 1, 4, 4)
-    ax = schematic([["x", "z"]], {"x": image}, ["x -> z"], labels={"x": "a dog"})
+    ax = schematic(["x z"], {"x": image}, ["x -> z"], labels={"x": "a dog"})
     (shown,) = ax.images
     np.testing.assert_allclose(np.asarray(shown.get_array()), image[0], atol=1e-6)
     left, right, bottom, top = shown.get_extent()
@@ -110,7 +118,7 @@ def test_a_chain_of_arrows_and_its_label() -> None:
 
 
 def test_arrows_end_at_the_outlines() -> None:
-    ax = schematic([["a", "b"]], {"a": "circle", "b": "circle"}, ["a -> b"])
+    ax = schematic(["a b"], {"a": "circle", "b": "circle"}, ["a -> b"])
     plt.gcf().canvas.draw()
     a, b = (node.get_window_extent() for node in drawn(ax, Ellipse))
     (line,) = drawn(ax, FancyArrowPatch)
@@ -122,7 +130,7 @@ def test_arrows_end_at_the_outlines() -> None:
 
 
 def test_colours_of_arrows() -> None:
-    lines = drawn(schematic([["a", "b"]], {}, {"a -> b": "gan", "b -> a": "vae"}), FancyArrowPatch)
+    lines = drawn(schematic(["a b"], {}, {"gan": ["a -> b"], "vae": ["b -> a"]}), FancyArrowPatch)
     assert [to_hex(line.get_edgecolor()).upper() for line in lines] == [
         COLOURS["gan"],
         COLOURS["vae"],
@@ -137,22 +145,22 @@ def height_of(ax: Axes, index: int) -> tuple[float, float]:
 
 
 def test_arrows_bow_round_what_is_in_their_way() -> None:
-    straight = schematic([["a", "", "c"]], {}, ["a -> c"])
+    straight = schematic(["a . c"], {}, ["a -> c"])
     assert np.ptp(height_of(straight, 0)) < 0.2, "the head alone"
-    below = schematic([["a", "b", "c"]], {}, ["a -> c"])
+    below = schematic(["a b c"], {}, ["a -> c"])
     assert height_of(below, 0)[0] < -0.35, "below the box between"
-    above = schematic([["a", "b", "c"]], {}, ["c -> a"])
+    above = schematic(["a b c"], {}, ["c -> a"])
     assert height_of(above, 0)[1] > 0.35
 
 
 def test_two_ways_do_not_lie_on_one_line() -> None:
-    ax = schematic([["a", "b"]], {}, ["a -> b", "b -> a"])
+    ax = schematic(["a b"], {}, ["a -> b", "b -> a"])
     assert height_of(ax, 0)[0] < -0.05
     assert height_of(ax, 1)[1] > 0.05
 
 
 def test_letters_can_be_read_on_a_phone() -> None:
-    row = ["x", "encoder", "mean", "z", "decoder", "y"]
+    row = "x encoder mean z decoder y"
     look = {"x": uniform(0, 1, 4, 4), "encoder": "narrowing", "decoder": "widening"}
     ax = schematic([row], look, ["x -> encoder -> mean -> z -> decoder -> y"])
     stored = io.BytesIO()
@@ -163,7 +171,7 @@ def test_letters_can_be_read_on_a_phone() -> None:
         assert letters * PHONE / width >= LEAST_LETTERS, text
     boxes = [patch.get_window_extent() for patch in ax.patches if not is_arrow(patch)]
     sides = sorted({(box.x0, box.x1) for box in boxes})
-    assert len(sides) == len(row)
+    assert len(sides) == len(row.split())
     assert all(left[1] < right[0] for left, right in pairwise(sides)), "neighbours touch"
 
 
@@ -180,12 +188,13 @@ def is_arrow(patch: object) -> bool:
         ({"nodes": {"x": "square"}}, "'x' is 'square'; expected one of .*'box'.* a picture"),
         ({"nodes": {"x": uniform(0, 4, 4)}}, r"shape \(4, 4\); expected \[1, h, w\]"),
         ({"nodes": {"x": uniform(0, 2, 1, 4, 4)}}, r"images\[0\]"),
-        ({"rows": [["x", "x"]]}, "two nodes are called 'x'; .*labels"),
-        ({"rows": [list("abcdefg")]}, "row 0 has 7 places; expected at most 6"),
-        ({"rows": [[""]]}, "no node"),
+        ({"rows": ["x x"]}, "two nodes are called 'x'; .*labels"),
+        ({"rows": ["a b c d e f g"]}, "row 0 has 7 places; expected at most 6"),
+        ({"rows": ["."]}, "no node"),
         ({"rows": []}, "no node"),
         ({"arrows": ["x"]}, "no arrow in 'x'; expected .*'x -> z: label'"),
-        ({"arrows": "x -> z"}, "expected a list"),
+        ({"arrows": "x -> z"}, "one text; expected lists"),
+        ({"rows": "x z"}, "one text; expected lists"),
         ({"arrows": ["x -> x"]}, "to itself"),
     ],
 )
@@ -200,4 +209,4 @@ def test_a_colour_without_a_name() -> None:
     with pytest.raises(KeyError, match="'red' has no colour"):
         schematic(ROWS, {"x": ("box", "red")}, [])
     with pytest.raises(KeyError, match="'red' has no colour"):
-        schematic(ROWS, {}, {"x -> z": "red"})
+        schematic(ROWS, {}, {"red": ["x -> z"]})
