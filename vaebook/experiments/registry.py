@@ -121,7 +121,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             },
             "Where the blur comes from, on photographs of clothes (chapter 10).",
         ),
-        *_chapter("ch11_gan", "gan_ring", "gan_recipes"),
+        *_chapter("ch11_gan", "gan_ring", "gan_recipes", "gan_changes"),
         *_chapter(CH12, "feature_networks", "comparison", "metric_bias", "adversarial_switch"),
         Experiment(
             "comparison_adversarial",
@@ -143,6 +143,13 @@ EXPERIMENTS: dict[str, Experiment] = {
             {"data_name": "fashion", "models": ADVERSARIAL},
             "The models with a discriminator on photographs of clothes (chapter 12).",
             keeps=("pictures",),
+        ),
+        *_chapter(CH12, "ladder", "ladder_large"),
+        Experiment(
+            "ladder_long",
+            f"{PACKAGE}.{CH12}.ladder",
+            {"models": ("GAN", "VAE + mixture"), "budgets": ("× 10",)},
+            "GAN and VAE + mixture at ten times the budget (chapter 12).",
         ),
         *_chapter(
             *("ch13_using_a_vae", "anomalies", "simple_pictures", "features", "imputation"),
