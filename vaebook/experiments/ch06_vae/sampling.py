@@ -29,7 +29,7 @@ from vaebook.metrics import (
     posterior_parameters,
     relative_sharpness,
 )
-from vaebook.metrics.dogs import DOG_THRESHOLD, nearest_dog
+from vaebook.metrics.dogs import DOG_THRESHOLD, NearestDog, nearest_dog
 from vaebook.metrics.samples.measure import THRESHOLDS
 from vaebook.models import VAE
 from vaebook.models.networks import Network
@@ -149,9 +149,11 @@ def costs(model: VAE, images: Images, *, seed: int) -> dict[str, float]:
     return {"rate": float(terms.rate.mean()), "neg_elbo": float(-terms.elbo.mean())}
 
 
-def judged(images: Images, reference: Reference) -> dict[str, float]:
-    """The columns of a set of pictures, each of which gets its nearest dog."""
-    near = nearest_dog(images)
+def judged(
+    images: Images, reference: Reference, found: NearestDog | None = None
+) -> dict[str, float]:
+    """The columns of a set of pictures, each of which gets its nearest dog if that is not known."""
+    near = found or nearest_dog(images)
     row = measure_samples(images, reference, ("dogs", "sharpness", "novelty"), found=near)
     dogs = images[near.distance <= DOG_THRESHOLD]
     new = novelty(dogs, reference.known, reference.held_out_distance) if len(dogs) else None
