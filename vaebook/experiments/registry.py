@@ -154,6 +154,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         *_chapter(
             *("ch13_using_a_vae", "anomalies", "simple_pictures", "features", "imputation"),
             *("inpainting", "class_conditional", "importance_bound"),
+            *("anomalies_by_class", "imputation_by_table"),
+            *("inpainting_by_class", "generation_by_class"),
         ),
         *_chapter("ch14_verdicts", "latent_flow", "latent_scale"),
     )
