@@ -90,7 +90,7 @@ PROPOSITIONS = (
             ),
         ),
         "the record kl_closed_form: 1.5 nats against 0.05",
-        0.2,
+        0.9,
     ),
     Proposition(
         "C1b",
@@ -110,6 +110,6 @@ PROPOSITIONS = (
             World("on the margin", partial(_gaps, quadrature_gap=EXACT), "undecided", 0.85),
         ),
         "the record kl_closed_form: gaps below 1e-9",
-        0.2,
+        0.0,
     ),
 )

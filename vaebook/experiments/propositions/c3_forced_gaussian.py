@@ -11,7 +11,7 @@ from vaebook.experiments.propositions.proposition import Answer, Decision, Propo
 from vaebook.experiments.propositions.worlds import cells
 from vaebook.experiments.record.inference import Interval, mean_interval
 
-NUM_SEEDS = 20
+NUM_SEEDS = 12
 NATS = 0.2
 SEEN = 0.05  # nats that the planted distance must stand above nothing at all
 LEAST_RATE = 1.0  # nats: below it the code says next to nothing
@@ -19,7 +19,9 @@ BETAS: dict[str, tuple[object, ...]] = {"beta": (0.25, 1.0, 4.0, 9.0, 16.0, 36.0
 # Of today's record, by β: the rate, the classifier's bound and its spread over seeds.
 RATES = {0.25: 51.0, 1.0: 27.0, 4.0: 13.0, 9.0: 8.0, 16.0: 5.5, 36.0: 2.5, 81.0: 1.6, 196.0: 0.0}
 TODAY = {0.25: 5.0, 1.0: 4.9, 4.0: 1.2, 9.0: 0.42, 16.0: 0.17, 36.0: 0.0, 81.0: 0.0, 196.0: 0.0}
-LOSS, SD = 0.04, 0.04  # of the bound for N(0, I): how much too small it is, and its spread
+# Of the bound for N(0, I): how much too small it is, and its spread: over six pilot seeds 0.003, of
+# the instrument alone; planned for more, since each seed trains a model.
+LOSS, SD = 0.045, 0.02
 
 
 def gaussian(table: pd.DataFrame) -> Decision:
@@ -105,7 +107,7 @@ PROPOSITIONS = (
         ),
         "the record beta_sweep: a classifier tells 97 % of the codes at β = 1, 51 % at β = 36, its "
         "bound is 4.9 nats and nothing; the 17.6 nats of the other estimate are an artefact",
-        4.0,
+        6.3,
         BETAS,
     ),
 )

@@ -26,7 +26,7 @@ CONDITIONS: dict[str, tuple[object, ...]] = {
     "budget": ("× 1", "× 3"),
 }
 THRESHOLDS: dict[str, tuple[object, ...]] = {"threshold": tuple(THRESHOLD_COLUMNS.values())}
-SHARES = {0.03: 0.70, 0.04: 0.85, 0.06: 0.95}
+SHARES = {0.03: 0.70, 0.04: 0.85, 0.05: 0.93}
 
 
 def as_often(table: pd.DataFrame, reference: str) -> Decision:
@@ -147,7 +147,7 @@ PROPOSITIONS = (
         "C4a",
         "The distribution to draw from is known: no density has to be fitted to the codes.",
         "a mixture fitted to the codes",
-        15.0,
+        7.8,
     ),
     _about("C4b", "A sample is a dog as often as a reconstruction.", "reconstruction", 0.0),
     _about(

@@ -300,7 +300,7 @@ PROPOSITIONS = (
         (
             World("true", partial(_long, leads={"": (0.2, 0.0)}), "holds", 0.9),
             World("false", partial(_long, leads={"": (-0.1, 0.0)}), "does not hold", 0.9),
-            World("nothing differs", partial(_long, leads={"": (0.0, 0.0)}), "does not hold", 0.3),
+            World("nothing differs", partial(_long, leads={"": (0.0, 0.0)}), "does not hold", 0.5),
             World(
                 "all on the margin", partial(_long, leads={"": (SHARPER, 0.0)}), "undecided", 0.85
             ),
