@@ -16,7 +16,7 @@ from vaebook.training import Callback, WeightAverage, fit, seeded, stream_seed
 
 LATENT_DIM = 16  # as many numbers as a dog has factors
 BLANK = {"dogs": 0.95, "fashion": 0.0}  # brightness of an empty pixel
-BUDGETS = {"× 1": 1, "× 3": 3, "× 10": 10}  # times 40 seconds of one core
+BUDGETS = {"× 1": 1, "× 3": 3, "× 10": 10}  # times half a minute of one core
 
 
 class Recipe(NamedTuple):
@@ -25,7 +25,7 @@ class Recipe(NamedTuple):
     network: Callable[[float], Network]  # from the brightness of an empty pixel
     lr: float
     batch_size: int
-    epochs: Mapping[str, int]  # by data set: 40 seconds of one core for a VAE
+    epochs: Mapping[str, int]  # by data set: half a minute of one core for a VAE
 
 
 RECIPES = {
@@ -33,13 +33,13 @@ RECIPES = {
         lambda blank: Conv((16, 32), 256, "silu", background=blank, blank=blank),
         lr=2e-3,
         batch_size=32,
-        epochs={"dogs": 10, "fashion": 15},
+        epochs={"dogs": 7, "fashion": 10},
     ),
     "MLP": Recipe(
         lambda blank: MLP((512, 512), background=blank),
         lr=2e-3,
         batch_size=128,
-        epochs={"dogs": 20, "fashion": 30},
+        epochs={"dogs": 14, "fashion": 20},
     ),
 }
 
