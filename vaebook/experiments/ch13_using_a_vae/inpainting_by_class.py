@@ -103,7 +103,7 @@ class HalfHidden(nn.Module):
 # What is trained, and how many times as long as a VAE's an epoch takes.
 TRAINED: dict[str, tuple[Callable[[ImageShape, Network], ConditionalVAE | Regression], float]] = {
     VAE_NAME: (conditional_vae, 1.5),
-    "regression network": (Regression, 0.7),
+    "regression network": (Regression, 0.65),
 }
 
 

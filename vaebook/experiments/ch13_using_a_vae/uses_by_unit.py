@@ -74,7 +74,7 @@ USES = (
             *("Gaussian of 16 components", "Gaussian of 64 components"),
             "mixture over 16 components",
         ),
-        "kernel_distance",
+        "frechet",
         False,
         1e-4,
     ),
