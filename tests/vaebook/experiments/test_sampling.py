@@ -89,6 +89,8 @@ def test_a_training_that_breaks_down_is_the_worst_that_can_be(
     assert set(rows) == {SAMPLES, MIXTURE, REBUILT, BLURRED}
     assert all("nan" in row["failed"] for row in rows.values())
     assert rows[SAMPLES].items() >= WORST.items()
+    for reference in (MIXTURE, REBUILT):
+        assert rows[reference]["validity"] - rows[SAMPLES]["validity"] == 1, "supports nothing"
     assert (rows[BLURRED]["blur"], rows[BLURRED]["validity"]) == (0, 1)
 
 

@@ -75,7 +75,8 @@ def run(
     """
     rows = []
     for data_name in data_names:
-        images = (load_dogs() if data_name == "dogs" else load_fashion()).train.images
+        data = load_dogs() if data_name == "dogs" else load_fashion()
+        images = data.train.images
         with seeded(seed, f"{data_name}: split"):
             order = torch.randperm(len(images))
         held_out, trained = images[order[:NUM_HELD_OUT]], images[order[NUM_HELD_OUT:]]
@@ -83,7 +84,7 @@ def run(
             candidate, stream = CANDIDATES[name], f"{data_name}: {name}"
             with seeded(seed, f"{stream}: weights"):
                 model = VAE(
-                    images.shape[1:],
+                    data.image_shape,
                     LATENT_DIM,
                     network=candidate.network(BLANK[data_name]),
                     likelihood=LearnedGaussianLikelihood(),

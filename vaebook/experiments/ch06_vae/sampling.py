@@ -40,12 +40,14 @@ SAMPLES, MIXTURE, REBUILT = "N(0, I)", "a mixture fitted to the codes", "reconst
 BLURRED = "real dogs, blurred to the samples' sharpness"
 WIDEST = 16.0  # pixels: the widest blur that is tried
 NUM_KEPT = 12  # pictures of each kind that the record keeps
-# Of a model whose training broke down: no dogs, no edges, nothing new.
+# Of a model whose training broke down: N(0, I) gives no dogs, no edges, nothing new; and what it is
+# held against is as good as can be, so that a failure supports no claim.
 WORST = (
     dict.fromkeys(("validity", *(f"validity_at_{factor:g}" for factor in THRESHOLDS)), 0.0)
     | {"distance": 1.0, "coverage": 0.0, "sharpness": 0.0, "novelty": 0.0, "copies": 1.0}
     | {"novelty_of_dogs": 0.0}
 )
+BEST = {name: 1.0 for name in WORST} | {"distance": 0.0, "copies": 0.0}
 
 Images = Float[Tensor, "n c h w"]
 
@@ -107,7 +109,8 @@ def run(
         made[BLURRED] = blurred(fresh, blur)
         for source, images in made.items():
             width = {"blur": blur if source == BLURRED else float("nan")}
-            found = WORST if images is None else judged(images, reference)
+            failed = WORST if source == SAMPLES else BEST
+            found = failed if images is None else judged(images, reference)
             rows.append(place | {"source": source} | width | found)
             if pictures is not None and images is not None:
                 pictures[f"{network}/{budget}/{source}"] = images[:NUM_KEPT]
