@@ -1,9 +1,13 @@
-"""``python -m vaebook.experiments NAME --seeds 5`` records an experiment."""
+"""``python -m vaebook.experiments NAME --seeds 5`` records an experiment.
+
+``all`` are those whose records the book has; with ``--pilot`` those of the trial to come.
+"""
 
 import argparse
 from pathlib import Path
 
 from vaebook.experiments import available, make_record, results_folder
+from vaebook.experiments.registry import TRIAL
 from vaebook.training.files import check_writable
 
 
@@ -20,7 +24,8 @@ def main() -> None:
         parser.error(f"--seeds is {arguments.seeds}; expected at least 1")
     if arguments.jobs < 1:
         parser.error(f"--jobs is {arguments.jobs}; expected at least 1")
-    names = available() if "all" in arguments.names else arguments.names
+    every = [name for name in available() if (name in TRIAL) == arguments.pilot]
+    names = every if "all" in arguments.names else arguments.names
     try:
         folder = arguments.folder or results_folder() / ("pilots" if arguments.pilot else "")
         check_writable(folder / f"{names[0]}.csv")

@@ -36,6 +36,7 @@ from vaebook.experiments import (
     summarise,
 )
 from vaebook.experiments.record import run as recording
+from vaebook.experiments.registry import TRIAL
 
 TINY = '''
 """A line through the origin with noise.
@@ -708,3 +709,9 @@ def test_weights_of_the_first_seed_are_kept_in_half_precision(tiny: str, tmp_pat
     with pytest.raises(FileNotFoundError, match="not recorded"):
         load_recorded_weights("other", "line", model, tmp_path)
     assert torch.equal(model.weight.detach(), weight)
+
+
+def test_the_trial_is_no_part_of_what_is_recorded_yet() -> None:
+    """Its rules stand before its records: of no seed from 0 on is there one."""
+    recorded = {path.stem for path in results_folder().glob("*.json")}
+    assert recorded == set(available()) - TRIAL

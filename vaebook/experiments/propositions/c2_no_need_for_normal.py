@@ -12,8 +12,8 @@ from vaebook.experiments.record.inference import Interval, mean_interval, pairs
 
 NUM_SEEDS = 24
 COST = 1.0  # nats
-# Of −ELBO, of a model from seed to seed. Differences had 2.0 in the record of five seeds, of another
-# network whose weights were not averaged; two pilots of this one had 0.9 and 0.8. Planned for 1.4.
+# Of −ELBO, of a model from seed to seed. Differences had 2.0 in the record of five seeds, of a
+# network whose weights were not averaged; two pilots of this one had 0.9 and 0.8. Planned: 1.4.
 SD = 1.0
 GAP = 0.01  # nats
 NUM_MODELS = 10
