@@ -47,7 +47,7 @@ WORST = (
     | {"distance": 1.0, "coverage": 0.0, "sharpness": 0.0, "novelty": 0.0, "copies": 1.0}
     | {"novelty_of_dogs": 0.0}
 )
-BEST = {name: 1.0 for name in WORST} | {"distance": 0.0, "copies": 0.0}
+BEST = dict.fromkeys(WORST, 1.0) | {"distance": 0.0, "copies": 0.0}
 
 Images = Float[Tensor, "n c h w"]
 
