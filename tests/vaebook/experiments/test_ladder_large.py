@@ -1,5 +1,6 @@
 """Large dogs: rows, streams, and what averaging down does to real ones."""
 
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -13,10 +14,12 @@ from vaebook.experiments.ch12_vae_versus_gan import ladder_large, ways_to_draw
 from vaebook.experiments.ch12_vae_versus_gan.ladder_large import averaged, deeper
 from vaebook.experiments.pictures import PictureData
 from vaebook.experiments.reference import RECIPES
-from vaebook.metrics import MEASURES, frechet_distance
+from vaebook.metrics import frechet_distance
 from vaebook.metrics.dogs import NearestDog, nearest_dog
 from vaebook.metrics.samples import measure
+from vaebook.metrics.samples.picture_classifier import picture_classifier_test
 from vaebook.models import Conv
+from vaebook.training import stream_seed
 
 TINY: dict[str, Any] = {"num_images": 60, "num_judged": 4, "scale": 1e-6}
 
@@ -28,21 +31,21 @@ def nothing(images: Tensor) -> NearestDog:
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """96 large dogs, networks of 4 channels, features of blocks, and no classifier."""
+    """96 large dogs, networks of 4 channels, features of blocks, a classifier of two epochs."""
     dogs = load_dogs(96, 8, 60, size=64)
     data = PictureData("dogs", dogs.train, dogs.test, dogs.test.images)
     small = RECIPES["convolutional"]._replace(
         network=lambda blank: Conv((4, 4), 32, background=blank, blank=blank)
     )
-    measures = tuple(name for name in MEASURES if name != "classifier")
     monkeypatch.setitem(RECIPES, "convolutional", small)
     monkeypatch.setattr(ladder_large, "large_dogs", lambda: data)
-    monkeypatch.setattr(ladder_large, "MEASURES", measures)
     monkeypatch.setattr(
         ladder_large, "recorded_features", lambda name: lambda x: x[:, 0, ::8, ::8].flatten(1)
     )
     monkeypatch.setattr(ways_to_draw, "NUM_COMPONENTS", 1)
     monkeypatch.setattr(measure, "nearest_dog", nothing)
+    short = partial(picture_classifier_test, num_epochs=2)
+    monkeypatch.setattr(measure, "picture_classifier_test", short)
 
 
 def test_every_row_is_there(few: None) -> None:
@@ -50,12 +53,28 @@ def test_every_row_is_there(few: None) -> None:
     with begun() as seeds:
         table = pd.DataFrame(ladder_large.run(1000, pictures=kept, **TINY))
     with begun() as others:
-        ladder_large.run(1001, **TINY)
-    assert not shared(seeds)
+        ladder_large.run(1001, models=("real", "GAN"), **TINY)
+    # fit asks about its validation pictures after each epoch, every time with the same stream
+    validation = {
+        stream_seed(stream_seed(1000, f"classifier: dogs: {name}, truncated at 1"), "validation")
+        for name in (
+            *("real at any budget", "training pictures at any budget"),
+            *("GAN at × 1", "VAE + mixture at × 1"),
+        )
+    }
+    assert set(shared(seeds)) == validation
     assert not set(seeds) & set(others) - set(DATA)
     assert list(table["model"]) == ["real", "training pictures", "GAN", "VAE + mixture"]
     assert set(table["failed"]) == {""}
-    measured = ["validity", "frechet", "kernel_distance", "recall_pixels", "novelty", "power_32"]
+    measured = [
+        "validity",
+        "frechet",
+        "kernel_distance",
+        "recall_pixels",
+        "novelty",
+        "power_32",
+        "told_apart",
+    ]
     assert table[measured].notna().all(axis=None)
     assert {images.shape[-1] for images in kept.values()} == {64}
     assert table["sharpness"].iloc[0] == pytest.approx(1, abs=0.15)  # 60 dogs against 60
