@@ -41,9 +41,12 @@ import numpy as _np
 
 _margins = {}
 
+def _number(value):
+    return _np.asarray(value.detach() if hasattr(value, "detach") else value, float)
+
 def _margin(where, operator, left, right):
     try:
-        gap = _np.asarray(left, float) - _np.asarray(right, float)
+        gap = _number(left) - _number(right)
         if gap.size and _np.isfinite(gap).any():
             gaps = gap[_np.isfinite(gap)].ravel()
             _margins.setdefault(where, []).append(float(gaps[_np.abs(gaps).argmin()]))
