@@ -314,7 +314,7 @@ def test_a_record_was_made_by_what_the_registry_says(path: Path) -> None:
 def test_no_stored_file_is_without_provenance() -> None:
     names = {path.stem for path in RESULTS.glob("*.json")}
     assert len(names) >= 40
-    assert {path.stem for path in RESULTS.iterdir() if not path.name.startswith(".")} == names
+    assert {path.stem for path in RESULTS.iterdir() if path.suffix in recording.ENDINGS} == names
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped", "empty"])
@@ -715,3 +715,10 @@ def test_the_trial_is_no_part_of_what_is_recorded_yet() -> None:
     """Its rules stand before its records: of no seed from 0 on is there one."""
     recorded = {path.stem for path in results_folder().glob("*.json")}
     assert recorded == set(available()) - TRIAL
+
+
+@pytest.mark.parametrize("path", sorted((RESULTS / "pilots").glob("*.csv")), ids=lambda p: p.stem)
+def test_pilots_have_other_seeds_than_records(path: Path) -> None:
+    assert path.stem in TRIAL
+    assert load_recorded(path.stem, path.parent)["seed"].min() >= recording.PILOT_SEEDS
+    assert load_provenance(path.stem, path.parent)["command"].endswith(" --pilot")
