@@ -2,14 +2,21 @@
 
 python -m vaebook.experiments.propositions             every proposition
 python -m vaebook.experiments.propositions C5 C6b      some
+python -m vaebook.experiments.propositions --write     and keep the chances for the book
 """
 
 import argparse
+import os
 import sys
 
+import pandas as pd
+
 from vaebook.experiments.propositions.power import TRIES, chances
-from vaebook.experiments.propositions.proposition import ANSWERS
+from vaebook.experiments.propositions.proposition import ANSWERS, Proposition
+from vaebook.experiments.propositions.protocol import protocol_file, write_protocol
 from vaebook.experiments.propositions.registry import PROPOSITIONS
+
+PIPE_CLOSED = 141  # as a shell reports a program that the signal of a closed pipe has ended
 
 
 def main() -> int:
@@ -18,35 +25,60 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m vaebook.experiments.propositions")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(known)}")
     parser.add_argument("--tries", type=int, default=TRIES, help="made-up records for each world")
+    parser.add_argument(
+        "--write", action="store_true", help="write the chances to book/protocol/chances.csv"
+    )
     arguments = parser.parse_args()
     unknown = set(arguments.names) - set(known)
     if unknown:
         parser.error(f"no proposition {sorted(unknown)[0]!r}; expected some of {', '.join(known)}")
-    good, hours = True, 0.0
-    for proposition in PROPOSITIONS:
-        if arguments.names and proposition.name not in arguments.names:
-            continue
-        cost = proposition.num_units * proposition.core_minutes / 60
-        hours += cost
-        pictures = f", {proposition.num_pictures:,} pictures each" * bool(proposition.num_pictures)
-        print(f"{proposition.name}  {proposition.text}")
-        print(f"     {proposition.measure}")
-        print(f"     margin {proposition.margin:g}: {proposition.reason}")
-        print(
-            f"     {proposition.num_units} {proposition.unit}s{pictures}; {cost:.1f} core-hours; "
-            f"record {proposition.table}"
-        )
-        print(f"     seen before: {proposition.seen}")
-        for row in chances(proposition, tries=arguments.tries).to_dict("records"):
-            shares = ", ".join(f"{answer} {row[answer]:.0%}" for answer in ANSWERS)
-            asked = f"{row['wanted']} ≥ {row['at_least']:.0%}"
-            mark = "" if row["good"] else "   MISSED"
-            print(f"     {row['world']:32} {shares}; asked: {asked}{mark}")
-            good &= bool(row["good"])
-        print()
-    print(f"in all {hours:.1f} core-hours, estimated from the records that stand")
-    return int(not good)
+    if arguments.write:
+        if arguments.tries != TRIES:
+            parser.error(f"--write keeps {TRIES} tries, not {arguments.tries}; leave --tries out")
+        try:
+            protocol_file()
+        except FileNotFoundError as error:
+            parser.error(str(error))
+    chosen = [each for each in PROPOSITIONS if not arguments.names or each.name in arguments.names]
+    found = []
+    for proposition in chosen:
+        found.append(chances(proposition, tries=arguments.tries))
+        print(described(proposition, found[-1]), end="\n\n", flush=True)
+    hours = sum(map(core_hours, chosen))
+    print(f"in all {hours:.1f} core-hours, estimated from the records that stand", flush=True)
+    every = pd.concat(found)
+    if arguments.write:
+        print(f"wrote {write_protocol(every)}", flush=True)
+    return int(not every["good"].all())
+
+
+def core_hours(proposition: Proposition) -> float:
+    """What its record costs; 0 where another proposition's is read."""
+    return proposition.num_units * proposition.core_minutes / 60
+
+
+def described(proposition: Proposition, found: pd.DataFrame) -> str:
+    """A proposition as text, with the chances in each of its worlds."""
+    pictures = f", {proposition.num_pictures:,} pictures each" * bool(proposition.num_pictures)
+    lines = [
+        f"{proposition.name}  {proposition.text}",
+        f"     {proposition.measure}",
+        f"     margin {proposition.margin:g}: {proposition.reason}",
+        f"     {proposition.num_units} {proposition.unit}s{pictures}; "
+        f"{core_hours(proposition):.1f} core-hours; record {proposition.table}",
+        f"     seen before: {proposition.seen}",
+    ]
+    for row in found.to_dict("records"):
+        shares = ", ".join(f"{answer} {row[answer]:.0%}" for answer in ANSWERS)
+        asked = f"{row['wanted']} ≥ {row['at_least']:.0%}"
+        mark = "" if row["good"] else "   MISSED"
+        lines.append(f"     {row['world']:32} {shares}; asked: {asked}{mark}")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nothing more to flush
+        sys.exit(PIPE_CLOSED)
