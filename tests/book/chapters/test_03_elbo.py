@@ -213,15 +213,18 @@ def test_the_three_parts_make_the_gap_and_the_identity_holds() -> None:
     assert GRID["identity_error"].max() < 5e-4
     parts = SPLIT[["encoder_gap", "diagonal_gap", "gaussian_gap"]].sum(axis=1)
     assert np.allclose(parts, SPLIT["gap"], atol=1e-4)
+    assert (SPLIT["diagonal_gap"] + SPLIT["gaussian_gap"] < 0.1).all()
 
 
 def test_the_gap_on_new_digits_is_twice_that_on_training_digits() -> None:
     fresh = TEST[TEST["family"] == "diagonal"]
-    assert summary_text(summarise(fresh, [], ["gap"]).iloc[0], 2) == "2.67 ± 0.26"
+    assert summary_text(summarise(fresh, [], ["gap"]).iloc[0], 2) == "2.67 ± 0.32"
     said = SPLIT.loc[("diagonal", "test")]
     assert f"{said['gap']:.1f} {said['median_gap']:.1f}" == "2.7 1.1"
-    assert f"{said['diagonal_gap']:.2f}" == "0.04"
-    assert said["largest_gap"] > 30
+    assert f"{said['diagonal_gap']:.2f}" == "0.05"
+    assert summary_text(summarise(fresh, [], ["largest_gap"]).iloc[0], 0) == "35 ± 17"
+    means = GRID.pivot_table("gap", "family", "split")
+    assert (means["test"] > 2 * means["train"]).all()
     assert abs(SPLIT.loc[("diagonal", "train"), "gap"] / said["gap"] - 0.5) < 0.05
 
 
@@ -229,13 +232,13 @@ def test_the_correlation_of_posteriors_changes_from_picture_to_picture() -> None
     assert f"{SPLIT.loc[('diagonal', 'test'), 'correlation_sd']:.1f}" == "0.3"
 
 
-def test_five_seeds_do_not_resolve_what_a_full_q_gains() -> None:
+def test_five_seeds_do_not_tell_whether_a_full_q_gains() -> None:
     gains = paired_differences(TEST, "family", "diagonal", ["log_p"]).set_index("family")
     gain = gains.loc["full"]
-    assert summary_text(gain, 1) == "0.9 ± 1.0"
-    assert f"{gain['low']:.1f} {gain['high']:.1f}" == "-0.2 1.9"
+    assert summary_text(gain, 1) == "0.3 ± 1.1"
+    assert f"{gain['low']:.1f} {gain['high']:.1f}" == "-0.9 1.4"
     wide = TEST.pivot_table("log_p", "seed", "family")
-    assert (wide["full"] > wide["diagonal"]).sum() == 4
+    assert (wide["full"] > wide["diagonal"]).sum() == 2
 
 
 # ---------------------------------------------------------------- blind guesses
