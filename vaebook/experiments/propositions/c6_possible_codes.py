@@ -117,7 +117,7 @@ PROPOSITIONS = (
         BLIND,
         "the record holes, 250 draws each: box and corners 0 at 8, 16 and 32; N(0, I) 8 % at 8, "
         "0.8 % at 16",
-        4.0,
+        5.8,
     ),
     _about(
         "C6b",

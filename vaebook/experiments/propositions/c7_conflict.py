@@ -116,7 +116,7 @@ PROPOSITIONS = (
             ),
         ),
         _SEEN,
-        14.0,
+        9.4,
         CONDITIONS,
     ),
     Proposition(
