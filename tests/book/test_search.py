@@ -79,6 +79,8 @@ ANSWERS = {
     "warm-up": {8},
     "wasserstein autoencoder": {2, 9},
     "why are VAE samples blurry": {10},
+    "preregistration": set(),
+    "how were the verdicts judged": set(),
     "own data": set(),
     "custom dataset": set(),
     "early stopping": set(),
@@ -94,6 +96,8 @@ ANSWERS = {
 }
 # a page of its own answers these
 ANSWERED_BY_PAGE = {
+    "preregistration": "book/how-the-trial-works",
+    "how were the verdicts judged": "book/how-the-trial-works",
     "own data": "book/use-your-own-data",
     "custom dataset": "book/use-your-own-data",
     "early stopping": "book/use-your-own-data",
