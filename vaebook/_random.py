@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# torch's generators belong to the whole process, so that whoever seeds them works alone.
-_alone = threading.Lock()
-_owner: list[int] = []  # the thread that does
+# torch's generators belong to the whole process, so that whoever seeds them works alone; blocks of
+# one thread may lie within each other. Always ``with alone:``, which takes the lock and notes that
+# it has to be given back in one step: a Ctrl-C can part a call of ``acquire`` from what follows.
+alone = threading.RLock()
 
 
 def check_seed(seed: Any) -> int:
@@ -32,7 +33,7 @@ class Stream:
 
     What was drawn before and elsewhere has no influence on it, and it has none on what is drawn
     after the block; when entered again it goes on where it stopped. Blocks may lie within each
-    other. While a thread is inside one, other threads wait at theirs.
+    other. Enter the outermost by ``with alone, stream:``, so that other threads wait.
 
     Args:
         seed: where the stream begins.
@@ -45,19 +46,18 @@ class Stream:
         self._device = device
         self._own: dict[str, Tensor] = {}
         self._outer: dict[str, Tensor] | None = None
-        self._outermost = False
 
     def __enter__(self) -> "Stream":
-        self._outermost = _enter()
+        self._outer = _read(self._device)
         try:
-            self._outer = _read(self._device)
             if self._seed is not None:
                 torch.manual_seed(self._seed)
                 self._seed = None
             else:
                 _write(self._own)
         except BaseException:  # such as Ctrl-C
-            self._leave()
+            _write(self._outer)
+            self._outer = None
             raise
         return self
 
@@ -73,11 +73,6 @@ class Stream:
         finally:
             _write(self._outer)
             self._outer = None
-            self._leave()
-
-    def _leave(self) -> None:
-        if self._outermost:
-            _release()
 
     def state_dict(self) -> dict[str, Any]:
         """Where the stream stands: a tensor for each generator; before the first use, the seed."""
@@ -144,7 +139,7 @@ def seeded(seed: int, stream: str | None = None) -> Iterator[None]:
     Raises:
         ValueError: if ``seed`` is not a whole number from 0 to 2⁶⁴ − 1, or the name is empty.
     """
-    with Stream(seed if stream is None else stream_seed(seed, stream)):
+    with alone, Stream(seed if stream is None else stream_seed(seed, stream)):
         yield
 
 
@@ -154,27 +149,8 @@ def unseeded() -> Iterator[None]:
 
     A thread waits here while another is inside a stream.
     """
-    outermost = _enter()
-    try:
+    with alone:
         yield
-    finally:
-        if outermost:
-            _release()
-
-
-def _enter() -> bool:
-    """Wait until no other thread seeds torch; whether the calling thread did not do so before."""
-    # a block within another takes no lock: no Ctrl-C can keep it
-    outermost = threading.get_ident() not in _owner
-    if outermost:
-        _alone.acquire()
-        _owner.append(threading.get_ident())
-    return outermost
-
-
-def _release() -> None:
-    _owner.clear()
-    _alone.release()
 
 
 def _read(device: torch.device | None) -> dict[str, Tensor]:

@@ -227,8 +227,8 @@ LIVES = (
         "seeding-the-users-program",
         "Seed torch's global generator inside a library.",
         RANDOM,
-        "            _write(self._outer)\n",
-        "            pass\n",
+        "        finally:\n            _write(self._outer)\n",
+        "        finally:\n            pass\n",
         ("tests/vaebook/training/test_fit.py::test_the_global_generator_is_left_alone",),
     ),
 )

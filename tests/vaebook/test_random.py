@@ -2,11 +2,17 @@
 
 import hashlib
 import itertools
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from vaebook import _random
 from vaebook._random import stream_seed
 from vaebook.data import sample_factors
 from vaebook.training import seeded
@@ -64,3 +70,46 @@ def test_a_name_is_a_text(stream: object) -> None:
 def test_a_named_stream_has_a_seed_as_any_other() -> None:
     with pytest.raises(ValueError, match="seed is -1; expected a whole number"), seeded(-1, "data"):
         pass
+
+
+def interrupted_at(moment: int) -> bool:
+    """Enter and leave a stream, with a Ctrl-C at one line of its code; whether there was such."""
+    lines = iter(range(moment + 1))
+
+    def watch(frame: FrameType, event: str, _: object) -> Callable[..., Any] | None:
+        if frame.f_code.co_filename != _random.__file__:
+            return None
+        if event == "line" and next(lines, None) == moment:
+            raise KeyboardInterrupt
+        return watch
+
+    before = sys.gettrace()
+    sys.settrace(watch)
+    try:
+        with seeded(3, "a stream"):
+            torch.rand(())
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+def test_ctrl_c_at_any_line_leaves_the_streams_to_others() -> None:
+    """Neither the next block of this thread nor that of another waits for ever."""
+    moment = 0
+    while interrupted_at(moment):
+        drawn: list[float] = []
+
+        def draw(drawn: list[float] = drawn) -> None:
+            with seeded(0):
+                drawn.append(float(torch.rand(())))
+
+        other = threading.Thread(target=draw, daemon=True)
+        other.start()
+        other.join(10)
+        assert drawn, f"another thread waits after a Ctrl-C at line {moment}"
+        draw()
+        assert drawn[0] == drawn[1]
+        moment += 1
+    assert moment > 20

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
 
 from vaebook._checks import how_to_convert
-from vaebook._random import Stream
+from vaebook._random import Stream, alone
 from vaebook.training.fingerprint import fingerprint as fingerprint_of
 from vaebook.training.fingerprint import loader_contents
 
@@ -77,7 +77,7 @@ class TensorBatches:
     def one_pass(self, order: Stream, skip: int = 0) -> Iterator[Batch]:
         """The batches of a pass, on the device, without the first ``skip``."""
         if self.shuffle:
-            with order:
+            with alone, order:
                 rows = torch.randperm(self.num_examples)
         else:
             rows = torch.arange(self.num_examples)
@@ -133,7 +133,7 @@ class LoaderBatches:
 
     def one_pass(self, order: Stream, skip: int = 0) -> Iterator[Batch]:
         """The batches of a pass, on the device, without the first ``skip``."""
-        with order:
+        with alone, order:
             iterator = iter(self.loader)
             for _ in islice(iterator, skip):
                 pass
@@ -141,7 +141,7 @@ class LoaderBatches:
 
     def _rest(self, iterator: Iterator[Any], order: Stream, index: int) -> Iterator[Batch]:
         while True:
-            with order:
+            with alone, order:
                 given = next(iterator, None)
             if given is None:
                 break

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from vaebook._checks import already_checked
-from vaebook._random import Stream, check_seed, stream_seed
+from vaebook._random import Stream, alone, check_seed, stream_seed
 from vaebook.training.batches import as_batch
 from vaebook.training.failures import check_losses
 from vaebook.training.optimizers import (
@@ -129,7 +129,7 @@ class LightningModel(LightningModule):
 
     def _mean_loss(self, index: int, batch: tuple[Tensor, ...]) -> Tensor:
         player = self.players_of_model[index]
-        with self._own_noise(), already_checked():
+        with alone, self._own_noise(), already_checked():
             losses = player.loss(*batch)
         check_losses(self.model, losses, batch)
         loss = losses.mean()
@@ -167,7 +167,7 @@ class LightningModel(LightningModule):
         """Log the mean loss, and keep the batch if there is something to measure."""
         tensors = as_batch(batch)
         seed = stream_seed(self._seed, f"validation, batch {batch_idx}")
-        with Stream(seed, self.device), already_checked():
+        with alone, Stream(seed, self.device), already_checked():
             for player in self.players_of_model:
                 self.log(
                     f"validation_{player.column}",
@@ -187,7 +187,7 @@ class LightningModel(LightningModule):
         self._validation = []
         total = self._num_validation_examples()
         together = [self._gathered(column)[:total] for column in columns]
-        with Stream(stream_seed(self._seed, "measure"), self.device):
+        with alone, Stream(stream_seed(self._seed, "measure"), self.device):
             numbers = self._measure(self.model, *together)
         for name, value in numbers.items():  # the same in each process
             self.log(name, float(value), sync_dist=False, rank_zero_only=False)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from vaebook._random import Stream, stream_seed
+from vaebook._random import Stream, alone, stream_seed
 from vaebook.training.batches import Batch, Batches
 from vaebook.training.callbacks import Callback, KeepBest, Step
 from vaebook.training.checkpoint import fill, first_of, load_run, save_run, size_of_run
@@ -100,7 +100,7 @@ class Run:
         error carries the history.
         """
         ended_by: BaseException | None = None
-        with self.noise:
+        with alone, self.noise:
             try:
                 with torch_modes_kept(self.device):
                     self.model.train()
