@@ -100,11 +100,12 @@ def test_conventions_that_mean_the_same_train_the_same_model() -> None:
         (how,) = (how for how in CONVENTIONS if how.name == name)
         with seeded(0):
             model = AsWritten(SHAPE, how, len(images))
-        fit(model, images, num_epochs=2, seed=0)
+        fit(model, images, num_epochs=2, lr=1e-4, seed=0)
         rates.append(float(evaluate_elbo(model, images[:200]).rate.mean()))
-    # Adam divides by the gradient's own size, up to its ε of 1e-8 and to rounding
-    assert rates[0] > 1
-    assert rates[1] == pytest.approx(rates[0], rel=0.02)
+    # Adam divides by the gradient's own size, up to its ε of 1e-8 and to rounding: over four seeds
+    # the rates differ by 0.15 % at most, and at ten times the learning rate by up to 4 %
+    assert rates[0] > 0.2
+    assert rates[1] == pytest.approx(rates[0], rel=0.005)
 
 
 def test_what_a_reader_is_told() -> None:

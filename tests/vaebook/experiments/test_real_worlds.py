@@ -115,7 +115,7 @@ def known_bounds(seed: int) -> dict[str, float]:
 
 
 def bound(codes: Tensor, seed: int) -> float:
-    return bound_of(codes, seed=seed, num_components=2)[0]
+    return bound_of(codes, seed=seed, num_components=4)[0]
 
 
 def codes_together(draw: Callable[[ProbabilisticPCA, Tensor], Tensor]) -> pd.DataFrame:
@@ -250,7 +250,7 @@ def sampled(kinds: dict[str, Judged]) -> pd.DataFrame:
     [
         ((DOG, DOG, DOG, DOG), ("holds", "holds", "holds", "holds")),
         ((COPY, DOG, DOG, DOG), ("holds", "holds", "holds", "does not hold")),
-        ((SOFT, SOFT, DOG, SOFT), ("holds", "depends", "holds", None)),
+        ((SOFT, SOFT, DOG, SOFT), ("holds", "undecided", "holds", None)),
         (
             (GHOST, DOG, DOG, AS_GHOST),
             ("does not hold", "does not hold", "does not hold", None),
@@ -261,7 +261,7 @@ def sampled(kinds: dict[str, Judged]) -> pd.DataFrame:
 def test_pictures_in_the_place_of_samples(kinds: tuple, expected: tuple) -> None:
     """In that of N(0, I), a mixture, reconstructions, and real dogs blurred as much.
 
-    A blur of a pixel makes no dog of a dog at 0.03 and 0.04, and is let through at 0.06.
+    A blur of a pixel makes no dog of a dog at 0.03 and 0.04; at 0.05 it lies on the margin.
     """
     sources = dict(zip((SAMPLES, MIXTURE, REBUILT, BLURRED), map(pool, kinds), strict=True))
     record = sampled(sources)
@@ -293,8 +293,8 @@ def empty(codes: Tensor) -> Tensor:
 DECODERS = {
     "the renderer": (lambda codes: torch.sigmoid(Renderer()(codes)), "does not hold"),
     "noise": (lambda codes: torch.rand(len(codes), 1, 32, 32), "holds"),
-    # 0.0598 from the palest small dog: none at 0.04, but one at 0.06
-    "empty paper": (empty, "depends"),
+    # 0.0598 from the palest small dog, above every threshold
+    "empty paper": (empty, "holds"),
 }
 
 

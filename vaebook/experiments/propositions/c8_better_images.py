@@ -58,7 +58,7 @@ def _read_scores(record: pd.DataFrame) -> pd.DataFrame:
     """A row for each measure: each model where it is best on its frontier."""
     dogs = record[record["data"] == "dogs"]
     dogs = dogs.assign(fit=-np.log(dogs["frechet"]))
-    real = dogs[dogs["model"] == "real"]  # has no budget of its own
+    real = dogs[(dogs["model"] == "real") & (dogs["budget"].fillna("") == "")]
     dogs = pd.concat([dogs, *(real.assign(budget=budget) for budget in BUDGETS["budget"])])
     parts = []
     for measure in map(str, MEASURES["measure"]):
