@@ -155,6 +155,7 @@ def table() -> dict[str, dict[str, Argument]]:
             "measures": Argument("names of measures", ["sharpness"]),
             "num_judged": count,
             "found": Argument("nearest dogs", None),
+            "seed": seed,
         },
         "novelty": {
             "samples": images,

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from vaebook._checks import check_count
+from vaebook._random import check_seed
 from vaebook.data.dogs import FACTOR_NAMES
 from vaebook.metrics._inputs import as_images
 from vaebook.metrics.dogs import DOG_THRESHOLD, NearestDog, coverage, nearest_dog
@@ -129,6 +130,7 @@ def measure_samples(
         raise ValueError(f"found is a {type(found).__name__}; expected what nearest_dog gives.")
     if num_judged is not None:
         check_count("num_judged", num_judged)
+    check_seed(seed)
     test, row = reference.test, dict[str, float]()
     if "dogs" in measures:
         found = nearest_dog(samples[:num_judged]) if found is None else found
