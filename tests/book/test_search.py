@@ -281,6 +281,8 @@ def test_without_the_synonyms_the_same_words_do_not_lead_there(book: Book, page:
 @pytest.mark.browser
 def test_pages_of_reference_stand_behind_the_chapters(book: Book, page: Page) -> None:
     for query in ANSWERS:
+        if ANSWERED_BY_PAGE.get(query) in REFERENCE:
+            continue
         first = [target(hit).partition(".html")[0] for hit in search(page, book, query)]
         chapters = [name for name in first if name not in REFERENCE]
         assert first[0] == chapters[0], query
