@@ -121,7 +121,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             },
             "Where the blur comes from, on photographs of clothes (chapter 10).",
         ),
-        *_chapter("ch11_gan", "gan_ring", "gan_recipes", "gan_changes"),
+        *_chapter("ch11_gan", "gan_ring", "gan_recipes", "gan_changes", "gan_search"),
         *_chapter(CH12, "feature_networks", "comparison", "metric_bias", "adversarial_switch"),
         Experiment(
             "comparison_adversarial",
@@ -166,8 +166,13 @@ TRIAL = frozenset(
     {
         *("reference_search", "kl_terms", "pushforward_gaps", "centre", "aggregate_bounds"),
         *("sampling", "sampling_long", "prior_equivalence", "blind_codes", "blur_twins"),
-        *("ladder", "ladder_long", "ladder_large", "gan_changes", "anomalies_by_class"),
-        *("imputation_by_table", "inpainting_by_class", "generation_by_class"),
+        *("ladder", "ladder_long", "ladder_large", "gan_changes", "gan_search"),
+        *(
+            "anomalies_by_class",
+            "imputation_by_table",
+            "inpainting_by_class",
+            "generation_by_class",
+        ),
     }
 )
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from vaebook.data import load_dogs, load_fashion
 from vaebook.distributions import LearnedGaussianLikelihood
@@ -18,7 +19,7 @@ from vaebook.models.networks import Network
 from vaebook.training import WeightAverage, fit, seeded, stream_seed
 from vaebook.training.fit import mean_loss
 
-NUM_HELD_OUT = 1000  # of the training pictures
+HELD_OUT = 1000  # of the training pictures
 
 
 class Candidate(NamedTuple):
@@ -30,31 +31,40 @@ class Candidate(NamedTuple):
     epochs: int
 
 
-def _conv(*channels: int, activation: str = "relu") -> Callable[[float], Network]:
+def conv(*channels: int, activation: str = "relu") -> Callable[[float], Network]:
+    """A convolutional network, from the brightness of an empty pixel."""
     return lambda blank: Conv(channels, 256, activation, background=blank, blank=blank)
 
 
-def _mlp(*hidden: int, activation: str = "relu") -> Callable[[float], Network]:
+def mlp(*hidden: int, activation: str = "relu") -> Callable[[float], Network]:
+    """Layers of all units with all, from the brightness of an empty pixel."""
     return lambda blank: MLP(hidden, activation, background=blank)
 
 
 CANDIDATES = {
-    "conv 16-32": Candidate(_conv(16, 32), 32, 2e-3, 7),
-    "conv 16-32, batch 64": Candidate(_conv(16, 32), 64, 2e-3, 9),
-    "conv 32-64": Candidate(_conv(32, 64), 64, 2e-3, 5),
-    "conv 16-32-64": Candidate(_conv(16, 32, 64), 64, 2e-3, 9),
-    "conv 16-32-64, lr 1e-3": Candidate(_conv(16, 32, 64), 64, 1e-3, 9),
-    "conv 16-32-64, batch 32": Candidate(_conv(16, 32, 64), 32, 1e-3, 7),
-    "conv 16-32-64, silu": Candidate(_conv(16, 32, 64, activation="silu"), 64, 2e-3, 9),
-    "conv 16-32-64, silu, batch 32": Candidate(_conv(16, 32, 64, activation="silu"), 32, 2e-3, 7),
-    "conv 16-32, silu": Candidate(_conv(16, 32, activation="silu"), 32, 2e-3, 7),
-    "conv 16-32, silu, batch 64": Candidate(_conv(16, 32, activation="silu"), 64, 2e-3, 9),
-    "MLP 512": Candidate(_mlp(512), 128, 3e-3, 27),
-    "MLP 512-512": Candidate(_mlp(512, 512), 128, 2e-3, 19),
-    "MLP 512-512, lr 1e-3": Candidate(_mlp(512, 512), 128, 1e-3, 19),
-    "MLP 512-512, silu": Candidate(_mlp(512, 512, activation="silu"), 128, 1e-3, 18),
-    "MLP 1024-1024": Candidate(_mlp(1024, 1024), 128, 1e-3, 8),
+    "conv 16-32": Candidate(conv(16, 32), 32, 2e-3, 7),
+    "conv 16-32, batch 64": Candidate(conv(16, 32), 64, 2e-3, 9),
+    "conv 32-64": Candidate(conv(32, 64), 64, 2e-3, 5),
+    "conv 16-32-64": Candidate(conv(16, 32, 64), 64, 2e-3, 9),
+    "conv 16-32-64, lr 1e-3": Candidate(conv(16, 32, 64), 64, 1e-3, 9),
+    "conv 16-32-64, batch 32": Candidate(conv(16, 32, 64), 32, 1e-3, 7),
+    "conv 16-32-64, silu": Candidate(conv(16, 32, 64, activation="silu"), 64, 2e-3, 9),
+    "conv 16-32-64, silu, batch 32": Candidate(conv(16, 32, 64, activation="silu"), 32, 2e-3, 7),
+    "conv 16-32, silu": Candidate(conv(16, 32, activation="silu"), 32, 2e-3, 7),
+    "conv 16-32, silu, batch 64": Candidate(conv(16, 32, activation="silu"), 64, 2e-3, 9),
+    "MLP 512": Candidate(mlp(512), 128, 3e-3, 27),
+    "MLP 512-512": Candidate(mlp(512, 512), 128, 2e-3, 19),
+    "MLP 512-512, lr 1e-3": Candidate(mlp(512, 512), 128, 1e-3, 19),
+    "MLP 512-512, silu": Candidate(mlp(512, 512, activation="silu"), 128, 1e-3, 18),
+    "MLP 1024-1024": Candidate(mlp(1024, 1024), 128, 1e-3, 8),
 }
+
+
+def split(images: Tensor, seed: int, data_name: str) -> tuple[Tensor, Tensor]:
+    """Training pictures kept back to choose by, and those to train on."""
+    with seeded(seed, f"{data_name}: split"):
+        order = torch.randperm(len(images))
+    return images[order[:HELD_OUT]], images[order[HELD_OUT:]]
 
 
 def run(
@@ -76,10 +86,7 @@ def run(
     rows = []
     for data_name in data_names:
         data = load_dogs() if data_name == "dogs" else load_fashion()
-        images = data.train.images
-        with seeded(seed, f"{data_name}: split"):
-            order = torch.randperm(len(images))
-        held_out, trained = images[order[:NUM_HELD_OUT]], images[order[NUM_HELD_OUT:]]
+        held_out, trained = split(data.train.images, seed, data_name)
         for name in candidates:
             candidate, stream = CANDIDATES[name], f"{data_name}: {name}"
             with seeded(seed, f"{stream}: weights"):
