@@ -1,0 +1,100 @@
+"""Arrays and small networks, packed for a page: whole numbers times a scale, in base64."""
+
+import base64
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vaebook._checks import check_choice, check_tensor
+
+LARGEST = {"uint8": 255, "int16": 32767}
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "identity": nn.Identity,
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+    "sigmoid": nn.Sigmoid,
+    "tanh": nn.Tanh,
+}
+
+
+def pack_array(array: Float[Tensor, "..."], kind: str = "int16") -> dict[str, Any]:
+    """An array as whole numbers and their scale: ``array ≈ scale * numbers``.
+
+    Args:
+        array: finite numbers of any shape.
+        kind: ``"int16"``, or ``"uint8"`` for numbers that are not negative.
+
+    Returns:
+        What ``unpack`` of ``core.js`` reads: ``type``, ``shape``, ``scale``, ``data`` (base64).
+
+    Raises:
+        ValueError: if numbers are not finite, or negative where ``kind`` cannot hold them.
+    """
+    check_choice("kind", kind, LARGEST)
+    check_tensor("array", array, floats=True)
+    values = array.detach().cpu().double().numpy()
+    if not np.isfinite(values).all():
+        raise ValueError("array holds NaN or infinities; expected finite numbers. Train it anew.")
+    if kind == "uint8" and values.size and values.min() < 0:
+        raise ValueError(
+            f"the least number is {values.min():.3g}; expected none below 0 for uint8. Use int16."
+        )
+    scale = float(np.abs(values).max(initial=0.0)) / LARGEST[kind] or 1.0
+    whole = np.rint(values / scale).astype(np.dtype(kind).newbyteorder("<"))
+    data = base64.b64encode(whole.tobytes()).decode("ascii")
+    return {"type": kind, "shape": list(values.shape), "scale": scale, "data": data}
+
+
+def unpack_array(packed: dict[str, Any]) -> Float[Tensor, "..."]:
+    """The numbers that a page sees."""
+    kind = np.dtype(packed["type"]).newbyteorder("<")
+    whole = np.frombuffer(base64.b64decode(packed["data"]), kind).reshape(packed["shape"])
+    return torch.as_tensor(whole.astype(np.float64) * packed["scale"]).float()
+
+
+def pack_network(network: nn.Sequential) -> list[dict[str, Any]]:
+    """Linear layers, each with the activation that follows it, for ``network`` of ``core.js``.
+
+    Args:
+        network: ``nn.Linear`` layers with activations of ``ACTIVATIONS`` between; layers that only
+            reshape (``nn.Flatten``, ``nn.Unflatten``) are left out.
+
+    Raises:
+        ValueError: if it holds any other layer.
+    """
+    names = {kind: name for name, kind in ACTIVATIONS.items()}
+    layers: list[dict[str, Any]] = []
+    for layer in network:
+        if isinstance(layer, nn.Linear):
+            bias = layer.bias if layer.bias is not None else torch.zeros(layer.out_features)
+            layers.append(
+                {
+                    "weight": pack_array(layer.weight),
+                    "bias": pack_array(bias),
+                    "activation": "identity",
+                }
+            )
+        elif type(layer) in names and layers:
+            layers[-1]["activation"] = names[type(layer)]
+        elif not isinstance(layer, nn.Flatten | nn.Unflatten):
+            raise ValueError(
+                f"the network holds {layer}; expected linear layers and {', '.join(ACTIVATIONS)}. "
+                "Build it with vaebook.models.MLP."
+            )
+    return layers
+
+
+def unpack_network(layers: list[dict[str, Any]]) -> nn.Sequential:
+    """The network that a page computes with, its weights rounded as they were packed."""
+    modules: list[nn.Module] = []
+    for layer in layers:
+        weight = unpack_array(layer["weight"])
+        linear = nn.utils.skip_init(nn.Linear, weight.shape[1], weight.shape[0])
+        with torch.no_grad():
+            linear.weight.copy_(weight)
+            linear.bias.copy_(unpack_array(layer["bias"]))
+        modules += [linear, ACTIVATIONS[layer["activation"]]()]
+    return nn.Sequential(*modules)
