@@ -28,9 +28,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# One worker, one core: beside another, a second thread costs more than it brings.
+# One worker, one core: beside another, a second thread costs more than it brings. Torch has read
+# the variable already; what a test starts, reads it anew, and adds up in the same order.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
