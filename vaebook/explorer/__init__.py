@@ -1,9 +1,13 @@
 """Pictures to play with, live on a page and in a notebook, without a kernel or a network."""
 
+from vaebook.explorer.kl import KLExplorer
 from vaebook.explorer.weights import pack_array, pack_network, unpack_array, unpack_network
 from vaebook.explorer.widget import Widget
 
-WIDGETS: dict[str, type[Widget]] = {}
+WIDGETS: dict[str, type[Widget]] = {widget.name: widget for widget in (KLExplorer,)}
 """The widgets by the name under which a page asks for one."""
 
-__all__ = ["WIDGETS", "Widget", "pack_array", "pack_network", "unpack_array", "unpack_network"]
+__all__ = [
+    "WIDGETS", "KLExplorer", "Widget", "pack_array", "pack_network", "unpack_array",
+    "unpack_network",
+]  # fmt: skip

@@ -26,6 +26,7 @@ from typing import Any, ClassVar
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
+from PIL import Image
 
 from vaebook.explorer.look import colour_table
 from vaebook.plots import use_theme
@@ -68,7 +69,7 @@ class Widget:
             figure = self.draw()
             figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
             plt.close(figure)
-        return buffer.getvalue()
+        return _with_few_colours(buffer)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}: {self.shows}"
@@ -87,6 +88,15 @@ class Widget:
             f'<script type="application/json" class="explorer-data">{data}</script>\n'
             f"<script>{_static('core.js')}{_static(f'{self.name}.js')}{START}</script>\n</div>"
         )
+
+
+def _with_few_colours(png: BytesIO) -> bytes:
+    """The picture in 128 colours, which nobody tells from the original: a third of the bytes."""
+    drawn = Image.open(png).convert("RGB")
+    palette = drawn.quantize(128, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    small = BytesIO()
+    palette.save(small, format="png", optimize=True)
+    return small.getvalue()
 
 
 # The root is where the script stands. JupyterLab runs it in place too; where a page does not say
