@@ -64,7 +64,7 @@ def run(
                 callbacks=[WeightAverage(AVERAGED)],
             )
             with seeded(seed, f"{stream}: samples"):
-                samples = model.sample(num_images)
+                samples = model.sample(num_images).clamp(0, 1)
             found = measure_samples(samples, reference, ["features", "kernel"])
             kept = {key: found[key] for key in ("kernel_distance", "frechet")}
             rows.append({"data": data_name, "candidate": name, **kept})
