@@ -204,7 +204,10 @@
       this.canvas = element("canvas", { role: "img" });
       this.box = element("div", { class: "explorer-plane" }, this.canvas);
       this.handles = [];
-      new ResizeObserver(() => this.draw()).observe(this.box);
+      new ResizeObserver(() => { // to read the width at each change would lay the page out anew
+        this.width = this.box.clientWidth;
+        this.draw();
+      }).observe(this.box);
     }
 
     at(x, y) {
@@ -224,11 +227,11 @@
     }
 
     draw() {
-      const width = this.box.clientWidth, density = window.devicePixelRatio || 1;
-      if (!width) return; // not on the page yet
-      this.width = width;
-      this.height = Math.round(width * this.ratio);
-      const [wide, high] = [Math.round(width * density), Math.round(this.height * density)];
+      this.width = this.width || this.box.clientWidth;
+      if (!this.width) return; // not on the page yet
+      const density = window.devicePixelRatio || 1;
+      this.height = Math.round(this.width * this.ratio);
+      const [wide, high] = [Math.round(this.width * density), Math.round(this.height * density)];
       if (this.canvas.width !== wide || this.canvas.height !== high) {
         Object.assign(this.canvas, { width: wide, height: high });
         this.canvas.style.height = `${this.height}px`;
@@ -321,7 +324,7 @@
     };
     build(explorer);
     root.explorer.decode = explorer.decode;
-    root.append(explorer.live);
+    root.querySelector("script").before(explorer.live); // so that a saved page has it before it runs
     explorer.live.append(explorer.spoken);
     explorer.draw();
     for (const picture of root.querySelectorAll(".explorer-still")) picture.hidden = true;
