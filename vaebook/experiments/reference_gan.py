@@ -1,4 +1,4 @@
-"""The reference GAN: the decoder of the reference network as generator, chapter 12's recipe."""
+"""The reference GAN: a decoder of :mod:`.reference` as generator, an encoder to judge it."""
 
 from dataclasses import replace
 from typing import Any
@@ -11,7 +11,7 @@ from vaebook.models.networks import Network
 PENALTY = 0.3  # γ of R1
 BETAS = (0.0, 0.99)
 AVERAGED = "generator"
-SLOWER = 2.7  # as many times a VAE's seconds for an epoch, measured once
+NETWORK = "GAN"  # its recipe in ``RECIPES``
 
 
 def reference_gan(image_shape: ImageShape, network: Network, **changes: Any) -> GAN:
@@ -19,7 +19,7 @@ def reference_gan(image_shape: ImageShape, network: Network, **changes: Any) -> 
 
     Args:
         image_shape: of its pictures.
-        network: that of the reference.
+        network: that of its recipe, or another.
         changes: arguments of :class:`vaebook.models.GAN` that are to differ.
     """
     assert isinstance(network, Conv | MLP)

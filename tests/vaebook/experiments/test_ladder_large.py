@@ -38,6 +38,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
         network=lambda blank: Conv((4, 4), 32, background=blank, blank=blank)
     )
     monkeypatch.setitem(RECIPES, "convolutional", small)
+    monkeypatch.setitem(RECIPES, "GAN", small)
     monkeypatch.setattr(ladder_large, "large_dogs", lambda: data)
     monkeypatch.setattr(
         ladder_large, "recorded_features", lambda name: lambda x: x[:, 0, ::8, ::8].flatten(1)

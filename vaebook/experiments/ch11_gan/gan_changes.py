@@ -19,13 +19,13 @@ from vaebook.experiments.ch11_gan.models import uniform_noise
 from vaebook.experiments.ch12_vae_versus_gan.records import recorded_features
 from vaebook.experiments.pictures import load_pictures_of
 from vaebook.experiments.reference import BLANK, BUDGETS, RECIPES, train_reference
-from vaebook.experiments.reference_gan import AVERAGED, SLOWER, reference_gan
+from vaebook.experiments.reference_gan import AVERAGED, NETWORK, reference_gan
 from vaebook.metrics import MEASURES, Reference, measure_samples
 from vaebook.models import GAN, MLP, Conv
 from vaebook.models.networks import Network
 from vaebook.training import Callback, Step, WeightAverage, fit, seeded, stream_seed
 
-DATA_NAME, NETWORK = "dogs", "convolutional"
+DATA_NAME = "dogs"
 BASE, RAW, LARGE = "base", "no averaging", "batch 128"
 LARGE_BATCH = 128
 NUM_KEPT = 32  # pictures of each row that the record keeps
@@ -93,7 +93,6 @@ def train(
             network=NETWORK,
             budget=budget,
             average=AVERAGED,
-            slower=SLOWER,
             scale=scale,
             callbacks=[raw],
         )
@@ -101,7 +100,7 @@ def train(
     recipe = RECIPES[NETWORK]  # what is changed here is the recipe itself
     with seeded(seed, f"{stream}: weights"):
         model = build(recipe.network(BLANK[DATA_NAME]))
-    num_epochs = scale * BUDGETS[budget] * recipe.epochs[DATA_NAME] / SLOWER
+    num_epochs = scale * BUDGETS[budget] * recipe.epochs[DATA_NAME]
     fit(
         model,
         images,

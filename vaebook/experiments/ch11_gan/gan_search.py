@@ -2,8 +2,8 @@
 
 The measure is the kernel distance from held-out pictures, by which no proposition is judged. The
 passes are what takes each candidate 84 seconds of one core, measured once. The row with the lowest
-mean rank over both data sets is the recipe of ``reference_gan``; the network of the reference VAE
-stands in the first row.
+product over both data sets is the GAN's recipe in ``reference``; the network and the rate of the
+reference VAE stand in the first row.
 """
 
 from typing import Any

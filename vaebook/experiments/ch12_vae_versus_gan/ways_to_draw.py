@@ -21,7 +21,7 @@ from vaebook.distributions import (
 from vaebook.experiments.ch12_vae_versus_gan.specs import SIGMA
 from vaebook.experiments.pictures import PictureData
 from vaebook.experiments.reference import BLANK, LATENT_DIM, train_reference
-from vaebook.experiments.reference_gan import AVERAGED, SLOWER, reference_gan
+from vaebook.experiments.reference_gan import AVERAGED, NETWORK, reference_gan
 from vaebook.models import GAN, VAE, Autoencoder
 from vaebook.models.networks import Network
 from vaebook.training import Callback, Step, seeded, stream_seed
@@ -142,9 +142,9 @@ def train(
         data_name=data.name,
         seed=seed,
         stream=f"{data.name}: {name} at {budget}",
+        network=NETWORK if is_gan else "convolutional",
         budget=budget,
         average=AVERAGED if is_gan else "",
-        slower=SLOWER if is_gan else 1.0,
         scale=scale,
         callbacks=[count],
     )
