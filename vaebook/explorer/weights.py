@@ -1,11 +1,14 @@
 """Arrays and small networks, packed for a page: whole numbers times a scale, in base64."""
 
 import base64
+from collections.abc import Mapping
+from importlib.resources import files
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from safetensors.torch import load
 from torch import Tensor, nn
 
 from vaebook._checks import check_choice, check_tensor
@@ -18,6 +21,21 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "sigmoid": nn.Sigmoid,
     "tanh": nn.Tanh,
 }
+
+
+def trained_weights(name: str) -> dict[str, Tensor]:
+    """What ``python -m vaebook.explorer train NAME`` wrote, in single precision."""
+    file = files("vaebook.explorer") / "weights" / f"{name}.safetensors"
+    return {key: _cast(value, torch.float32) for key, value in load(file.read_bytes()).items()}
+
+
+def in_half_precision(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors as they are kept; what is no float stays as it is."""
+    return {key: _cast(value, torch.float16) for key, value in tensors.items()}
+
+
+def _cast(value: Tensor, dtype: torch.dtype) -> Tensor:
+    return value.to(dtype) if value.is_floating_point() else value
 
 
 def pack_array(array: Float[Tensor, "..."], kind: str = "int16") -> dict[str, Any]:
