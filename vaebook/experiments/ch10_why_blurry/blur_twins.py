@@ -8,8 +8,10 @@ to nothing.
 q(z | x) for the VAE, the point itself for the twin. The width of q(z | x) is what the KL term costs
 in detail, so it must be in the picture: for such draws, and not for the posterior's means, what a
 decoder at its best lacks in gradient energy is that of the pictures' spread given their code.
-``vae_lost_at_mean`` stands beside it. *Samples* are mean pictures, too: of codes from N(0, I) for
-the VAE, and from a mixture fitted to its codes for the twin, which has no prior.
+``vae_lost_at_mean`` stands beside it. *Samples* are mean pictures, too, of codes from a mixture
+that is fitted to each model's own codes: the twin has no prior, and where the VAE's codes together
+are not N(0, I), what is blurred between them is another cause than the conflict.
+``vae_lost_from_prior`` stands beside it.
 
 One twin serves every noise. Its loss is the squared error times 1 / (2 σ²), and Adam's steps do
 not change with a factor of the loss. A learned σ gives a factor that changes slowly and has no
@@ -78,8 +80,9 @@ def run(
         A row for each ``data``, ``network``, ``noise`` and ``compared``. ``vae_lost`` and
         ``twin_lost``: 1 less the sharpness relative to real pictures, which are those that were
         reconstructed, or all training pictures for samples; ``vae_fine`` and ``twin_fine``: the
-        power of fine detail, likewise; ``rate`` in nats and ``sigma`` of the VAE;
-        ``vae_lost_at_mean``, the first of reconstructions from the posterior's mean, and
+        power of fine detail, likewise; ``num_pictures`` of each; ``rate`` in nats and ``sigma`` of
+        the VAE; ``vae_lost_at_mean``, the first of reconstructions from the posterior's mean,
+        ``vae_lost_from_prior``, that of samples of codes from N(0, I), and
         ``vae_reconstruction_rmse`` and ``twin_reconstruction_rmse`` of all test pictures. Where a
         training broke down, ``failed`` says why, and that model has lost everything.
     """
@@ -108,8 +111,8 @@ def run(
                         key = f"{data_name}/{network}/{model}/{compared}"
                         pictures[key] = images[:NUM_KEPT]
             for noise, compared in product(noises, (REBUILT, SAMPLES)):
-                place = {"data": data_name, "network": network, "budget": budget}
-                place |= {"noise": noise, "compared": compared}
+                place: dict[str, Any] = {"data": data_name, "network": network, "budget": budget}
+                place |= {"noise": noise, "compared": compared, "num_pictures": len(real)}
                 twin, vae = found["twin"][compared], found[noise][compared]
                 failed = "; ".join(filter(None, (twin["failed"], vae["failed"])))
                 rows.append(place | twin | vae | {"failed": failed})
@@ -143,6 +146,10 @@ def trained_and_measured(
     made = drawn(model, data.train.images, real, seed=seed, stream=stream)
     against = {REBUILT: Reference(real), SAMPLES: Reference(data.train.images)}
     common: dict[str, Any] = {"failed": ""} | described(model, data.test.images, real)
+    if isinstance(model, VAE):
+        with seeded(seed, f"{stream}: codes from N(0, I)"):
+            plain = model.decode_all(model.prior.sample((len(real),)))
+        common["vae_lost_from_prior"] = lost(model, plain, against[SAMPLES])["vae_lost"]
     found = {c: common | lost(model, made[c], against[c]) for c in made}
     return made, found
 
@@ -163,15 +170,16 @@ def drawn(
     model: VAE | Autoencoder, train: Images, real: Images, *, seed: int, stream: str
 ) -> dict[str, Images]:
     """The mean pictures of the real ones' codes, and of as many new codes."""
-    if isinstance(model, VAE):
-        density = model.prior
-        with seeded(seed, f"{stream}: codes of pictures"):
-            codes = posterior_parameters(model, real).sample()
-    else:
-        # scikit-learn takes seeds of 32 bits
-        start = stream_seed(seed, f"{stream}: start of the mixture") % 2**32
-        density = fit_mixture(model.encode_all(train), seed=start)
-        codes = model.encode_all(real)
+
+    def codes_of(what: str, images: Images) -> Tensor:
+        if isinstance(model, Autoencoder):
+            return model.encode_all(images)
+        with seeded(seed, f"{stream}: codes of {what}"):
+            return posterior_parameters(model, images).sample()
+
+    codes, known = codes_of("pictures", real), codes_of("training pictures", train)
+    # scikit-learn takes seeds of 32 bits
+    density = fit_mixture(known, seed=stream_seed(seed, f"{stream}: start of the mixture") % 2**32)
     with seeded(seed, f"{stream}: new codes"):
         new = density.sample((len(real),))
     return {REBUILT: model.decode_all(codes), SAMPLES: model.decode_all(new)}
@@ -207,5 +215,5 @@ def broken(name: str, reason: str) -> dict[str, Any]:
         row = {"twin_lost": 1.0, "twin_fine": 0.0, "twin_reconstruction_rmse": nan}
     else:
         row = {"vae_lost": 1.0, "vae_fine": 0.0, "vae_reconstruction_rmse": nan}
-        row |= {"sigma": nan, "rate": nan, "vae_lost_at_mean": 1.0}
+        row |= {"sigma": nan, "rate": nan, "vae_lost_at_mean": 1.0, "vae_lost_from_prior": 1.0}
     return row | {"failed": f"{name}: {reason}"}
