@@ -26,7 +26,7 @@ NETWORKS = ("convolutional", "MLP")
 LATENT_DIMS = (8, 16, 32)
 SAMPLERS = ("box", "corners", "standard normal", "fitted normal", "mixture")
 NUM_COMPONENTS = 10  # of the mixture
-# Multiples of DOG_THRESHOLD, an RMSE of 0.04: 0.03 and 0.06 as well.
+# Multiples of DOG_THRESHOLD, an RMSE of 0.04: 0.03 and 0.05 as well.
 THRESHOLDS = {"num_dogs": 1.0, "num_dogs_at_0.75": 0.75, "num_dogs_at_1.25": 1.25}
 
 Codes = Float[Tensor, "n d"]

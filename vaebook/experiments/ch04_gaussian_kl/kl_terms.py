@@ -94,7 +94,9 @@ def run(
     Returns:
         One row. ``rate``: the loss's term, mean over the pictures. In nats, from it to the mean
         over the pictures of KL(q(z | x) ‖ N(0, I)) by quadrature, ``picture_gap``, and to
-        KL(q(z) ‖ N(0, I)) of all codes together, ``aggregate_gap``; between these two, ``apart``.
+        KL(q(z) ‖ N(0, I)) of all codes together, ``aggregate_gap``; between these two, ``apart``,
+        which is what the codes tell of which of these pictures they are of, and no more than the
+        logarithm of their number: it says that the two differ, not by how much over all dogs.
         ``quadrature_gap``: between closed form and quadrature in double precision, the largest of
         50 random posteriors and 50 of the model's. ``failed``: why the training broke down, if it
         did; then the codes count as telling nothing apart.

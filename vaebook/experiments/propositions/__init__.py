@@ -6,9 +6,9 @@ claim holds its propositions. ``python -m vaebook.experiments.propositions`` pri
 margins, numbers of seeds, and the chances of each answer.
 
 The verdicts that the book prints now are in ``claims``; these rules judge the records to come, and
-until the first of them is made they may still be changed. Not in them yet: the budget × 10,
-frontiers of truncation, other thresholds of what counts as a dog in C5 and C6, other networks in
-C5.
+until the first of them is made they may still be changed. Not in them: the budget × 10 but in C8d,
+other networks in C1, C2, C3 and C5, other noise of a pixel in C2 to C5, other budgets in C1, C2,
+C3, C5, C6 and C7.
 """
 
 from vaebook.experiments.propositions.proposition import Decision, Finding, Proposition, World
