@@ -60,7 +60,11 @@ def test_each_condition_has_a_row_with_twin_and_vae(runs: dict) -> None:
     columns = [
         f"{of}_{what}" for of in ("vae", "twin") for what in ("lost", "fine", "reconstruction_rmse")
     ]
-    assert table[[*columns, "rate", "sigma", "vae_lost_at_mean"]].notna().all(axis=None)
+    columns += ["rate", "sigma", "vae_lost_at_mean", "vae_lost_from_prior"]
+    assert table[columns].notna().all(axis=None)
+    assert set(table["num_pictures"]) == {20}
+    samples = table[table["compared"] == SAMPLES]
+    assert (samples["vae_lost"] != samples["vae_lost_from_prior"]).all()
     assert len(kept) == 2 * 2 * (3 + 1) * 2
     fixed = table[table["noise"] != "learned"]
     assert fixed["sigma"].to_numpy() == pytest.approx(fixed["noise"].astype(float).to_numpy())
@@ -74,7 +78,10 @@ def test_one_twin_stands_beside_the_vaes_of_all_noises(runs: dict) -> None:
 
 @pytest.mark.parametrize("proposition", ABOUT_TWINS, ids=[p.name for p in ABOUT_TWINS])
 def test_the_rules_read_such_a_record(runs: dict, proposition) -> None:
-    record = pd.concat(runs[1000][0].assign(seed=seed) for seed in range(proposition.num_units))
+    record = pd.concat(
+        runs[1000][0].assign(seed=seed, num_pictures=proposition.num_pictures)
+        for seed in range(proposition.num_units)
+    )
     conditions = 2 * 2 * 2 * 3
     assert len(proposition.decide(proposition.table_of(record)).findings) == conditions
 
@@ -149,6 +156,20 @@ def test_blurred_pictures_have_lost_what_their_blur_takes() -> None:
     assert found["twin_lost"] == pytest.approx(1 - relative_sharpness(soft, sharp))
     assert 0.3 < found["twin_lost"] < 0.9
     assert found["twin_fine"] < 0.1
+
+
+@pytest.mark.parametrize("name", ["twin", "learned"])
+def test_new_codes_lie_where_the_models_own_do(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the VAE, too, whose prior is elsewhere: what lies between is no conflict."""
+    data = few("dogs")
+    model = blur_twins.build(name, data, None)
+    last = [part for part in model.encoder.modules() if isinstance(part, torch.nn.Linear)][-1]
+    with torch.no_grad():
+        last.bias[: model.latent_dim] += 5
+    monkeypatch.setattr(model, "decode_all", lambda codes: codes)
+    made = blur_twins.drawn(model, data.train.images, data.test.images, seed=1000, stream=name)
+    assert float(made[SAMPLES].mean()) == pytest.approx(float(made[REBUILT].mean()), abs=0.2)
+    assert float(made[SAMPLES].mean()) > 4
 
 
 def test_an_autoencoder_is_as_blurred_as_itself() -> None:
