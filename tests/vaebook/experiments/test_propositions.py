@@ -15,6 +15,7 @@ from vaebook.experiments.propositions import (
     answers,
     c1_kl_term,
     c3_forced_gaussian,
+    c4_known_distribution,
     c5_another_distribution,
     c6_possible_codes,
     c7_conflict,
@@ -60,6 +61,7 @@ REGISTERED = {
 LIMITS = {  # what a rule reads beside its margin
     c1_kl_term: {"APART": 0.1},
     c3_forced_gaussian: {"SEEN": 0.05, "LEAST_RATE": 1.0},
+    c4_known_distribution: {"POINTS": 0.05, "NEW": 0.1},
     c7_conflict: {"MOST": 0.5, "BLURRED": 0.05},
     c8_better_images: {"PART": 0.5, "ROOM": 0.05, "SHARPER": 0.05},
     answers: {"ALPHA": 0.025},

@@ -220,6 +220,7 @@ class Judged:
 
 DOG, SOFT, GHOST, COPY = "dog", "dog, blurred by 1 pixel", "mean of two dogs", "training dog"
 AS_GHOST = "dog, blurred until it is as little sharp as the mean of two"
+PARTLY, PAPER = "dogs, of which every fourth is a training dog", "empty paper"
 
 
 @cache
@@ -228,6 +229,8 @@ def pool(name: str) -> Judged:
     kinds = dog_controls(40, seed=5)
     dogs, ghosts = kinds[DOG], kinds[GHOST]
     kinds[COPY] = FEW.train.images[:40]
+    kinds[PARTLY] = torch.cat([dogs[:30], FEW.train.images[:10]])
+    kinds[PAPER] = torch.full_like(dogs, 0.95)
     width = sampling.blur_width(dogs, relative_sharpness(ghosts, dogs))
     kinds[AS_GHOST] = blurred(dogs, width)
     return Judged(kinds[name])
@@ -240,7 +243,7 @@ def sampled(kinds: dict[str, Judged]) -> pd.DataFrame:
     for seed in range(NAMED["C4a"].num_units):
         for source, pictures in kinds.items():
             images, near = pictures.some(rng, 100)
-            found = sampling.judged(images, REFERENCE, near)
+            found = sampling.judged(images, REFERENCE, near) | {"num_pictures": 400}
             rows += [{"seed": seed, "source": source} | c | found for c in conditions]
     return pd.DataFrame(rows)
 
@@ -250,13 +253,18 @@ def sampled(kinds: dict[str, Judged]) -> pd.DataFrame:
     [
         ((DOG, DOG, DOG, DOG), ("holds", "holds", "holds", "holds")),
         ((COPY, DOG, DOG, DOG), ("holds", "holds", "holds", "does not hold")),
+        ((PARTLY, DOG, DOG, DOG), ("holds", "holds", "holds", "does not hold")),
+        ((PAPER, PAPER, PAPER, PAPER), ("undecided",) * 4),
         ((SOFT, SOFT, DOG, SOFT), ("holds", "undecided", "holds", None)),
         (
             (GHOST, DOG, DOG, AS_GHOST),
             ("does not hold", "does not hold", "does not hold", None),
         ),
     ],
-    ids=["real dogs", "a copyist", "blurred dogs", "means of two dogs"],
+    ids=[
+        *("real dogs", "a copyist", "one who copies every fourth", "empty paper"),
+        *("blurred dogs", "means of two dogs"),
+    ],
 )
 def test_pictures_in_the_place_of_samples(kinds: tuple, expected: tuple) -> None:
     """In that of N(0, I), a mixture, reconstructions, and real dogs blurred as much.
@@ -276,13 +284,25 @@ def test_the_renderer_as_decoder_needs_no_density() -> None:
     assert [answer(f"C4{part}", record) for part in "abcd"] == ["holds"] * 4
 
 
-@pytest.mark.parametrize(("others", "expected"), [(SOFT, "holds"), (GHOST, "does not hold")])
-def test_the_normal_prior_under_another_name_does_as_well(others: str, expected: str) -> None:
+@pytest.mark.parametrize(
+    ("normal", "others", "expected"),
+    [
+        (SOFT, SOFT, "holds"),
+        (SOFT, GHOST, "does not hold"),
+        (DOG, COPY, "does not hold"),
+        (PAPER, PAPER, "undecided"),
+    ],
+)
+def test_the_normal_prior_under_another_name_does_as_well(
+    normal: str, others: str, expected: str
+) -> None:
+    """Training dogs, as many and of as many kinds as real ones, are none that it has drawn."""
     rng, rows = np.random.default_rng(0), []
     for row in cells(NAMED["C5"].num_units, NAMED["C5"].levels).to_dict("records"):
-        kind = SOFT if row["model"] == "normal" else others
+        kind = normal if row["model"] == "normal" else others
         images, near = pool(kind).some(rng, 400)
-        rows.append(row | measure_samples(images, REFERENCE, ("dogs",), found=near))
+        found = measure_samples(images, REFERENCE, ("dogs", "novelty"), found=near)
+        rows.append(row | found | {"num_pictures": 400})
     assert answer("C5", pd.DataFrame(rows)) == expected
 
 
@@ -347,6 +367,7 @@ def test_a_known_blur_in_the_place_of_models(
 
     by_seed = over_seeds("C7a", lost)
     record = cells(NAMED["C7a"].num_units, NAMED["C7a"].levels).merge(by_seed, on="seed")
+    record["num_pictures"] = NAMED["C7a"].num_pictures
     assert (answer("C7a", record), answer("C7b", record)) == expected
 
 

@@ -63,6 +63,9 @@ def test_the_rules_read_such_a_record(runs: dict, proposition) -> None:
     record = pd.concat(
         part.assign(seed=seed) for seed in range(proposition.num_units) for part in (rows, longer)
     )
+    with pytest.raises(ValueError, match="planned for 400 pictures"):
+        proposition.decide(proposition.table_of(record))
+    record["num_pictures"] = proposition.num_pictures
     assert proposition.decide(proposition.table_of(record)).findings
 
 
@@ -111,9 +114,9 @@ def test_real_dogs_are_new_dogs_and_training_dogs_are_not() -> None:
     assert new["novelty_of_dogs"] == pytest.approx(1, abs=0.1)
     assert new["novelty_of_dogs"] == new["novelty"]
     copies = sampling.judged(data.train.images[:10], reference)
-    assert (copies["novelty_of_dogs"], copies["copies"]) == (0, 1)
+    assert (copies["novelty_of_dogs"], copies["copies"], copies["copies_of_dogs"]) == (0, 1, 1)
     nothing = sampling.judged(torch.full((4, 1, 32, 32), 0.95), reference)
-    assert (nothing["validity"], nothing["novelty_of_dogs"]) == (0, 0)
+    assert (nothing["validity"], nothing["novelty_of_dogs"], nothing["copies_of_dogs"]) == (0, 0, 1)
 
 
 def test_only_those_that_are_dogs_count_as_new_dogs() -> None:
@@ -121,8 +124,9 @@ def test_only_those_that_are_dogs_count_as_new_dogs() -> None:
     reference = Reference(data.test.images, data.train.images)
     copies_and_noise = torch.cat([data.train.images[:4], torch.rand(8, 1, 32, 32)])
     row = sampling.judged(copies_and_noise, reference)
-    assert row["novelty_of_dogs"] == 0
+    assert (row["novelty_of_dogs"], row["copies_of_dogs"]) == (0, 1)
     assert row["novelty"] > 1
+    assert row["copies"] < 0.5
 
 
 @pytest.mark.parametrize("width", [0.5, 1.0, 2.0])

@@ -31,6 +31,7 @@ from vaebook.metrics import (
 )
 from vaebook.metrics.dogs import DOG_THRESHOLD, NearestDog, nearest_dog
 from vaebook.metrics.samples.measure import THRESHOLDS
+from vaebook.metrics.samples.novelty import Novelty
 from vaebook.models import VAE
 from vaebook.models.networks import Network
 from vaebook.training import seeded, stream_seed
@@ -45,9 +46,9 @@ NUM_KEPT = 12  # pictures of each kind that the record keeps
 WORST = (
     dict.fromkeys(("validity", *(f"validity_at_{factor:g}" for factor in THRESHOLDS)), 0.0)
     | {"distance": 1.0, "coverage": 0.0, "sharpness": 0.0, "novelty": 0.0, "copies": 1.0}
-    | {"novelty_of_dogs": 0.0}
+    | {"novelty_of_dogs": 0.0, "copies_of_dogs": 1.0}
 )
-BEST = dict.fromkeys(WORST, 1.0) | {"distance": 0.0, "copies": 0.0}
+BEST = dict.fromkeys(WORST, 1.0) | {"distance": 0.0, "copies": 0.0, "copies_of_dogs": 0.0}
 
 Images = Float[Tensor, "n c h w"]
 
@@ -72,7 +73,8 @@ def run(
     Returns:
         A row for each ``network``, ``budget`` and ``source``, with the columns of
         :func:`vaebook.metrics.measure_samples` for dogs, sharpness and novelty;
-        ``novelty_of_dogs``, the novelty of those pictures that are dogs, 0 if none is; ``blur``,
+        ``novelty_of_dogs`` and ``copies_of_dogs``, those of the pictures that are dogs, 0 and 1 if
+        none is; ``num_pictures``; ``blur``,
         the width in pixels of the Gaussian that real dogs were blurred by; ``rate`` and
         ``neg_elbo`` of the test pictures in nats. Where training broke down, ``failed`` says why,
         the model's rows are the worst that can be, and the real dogs are not blurred.
@@ -85,6 +87,7 @@ def run(
     for network, budget in product(networks, budgets):
         stream = f"{network} VAE at {budget}"
         place: dict[str, Any] = {"network": network, "budget": budget, "failed": ""}
+        place["num_pictures"] = num_images
         made: dict[str, Images | None] = dict.fromkeys((SAMPLES, MIXTURE, REBUILT))
         try:
             model = train_reference(
@@ -159,8 +162,10 @@ def judged(
     near = found or nearest_dog(images)
     row = measure_samples(images, reference, ("dogs", "sharpness", "novelty"), found=near)
     dogs = images[near.distance <= DOG_THRESHOLD]
-    new = novelty(dogs, reference.known, reference.held_out_distance) if len(dogs) else None
-    return row | {"novelty_of_dogs": new.relative if new else 0.0}
+    new = Novelty(0.0, 1.0)
+    if len(dogs):
+        new = novelty(dogs, reference.known, reference.held_out_distance)
+    return row | {"novelty_of_dogs": new.relative, "copies_of_dogs": new.copies}
 
 
 def blurred(images: Images, width: float) -> Images:
