@@ -17,7 +17,7 @@ INSTALLED := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup book test test-portable execute lab bench experiments mistakes serve lint format clean
+.PHONY: help setup book pdf test test-portable execute lab bench experiments mistakes serve lint format clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ setup: $(INSTALLED)  ## the virtual environment with everything pinned
 book: $(INSTALLED)  ## build the book: _build/html/index.html
 	$(BIN)/jupyter-book build . -W --keep-going
 	@echo "Open $(CURDIR)/_build/html/index.html"
+
+pdf: book  ## the whole book as one file: _build/pdf/why-normal.pdf (needs Chromium)
+	$(PY) -m tools.pdf
 
 WORKERS ?= auto
 test: $(INSTALLED)  ## every test: package, chapters, book, pages in a browser (WORKERS=1: one core)
