@@ -16,6 +16,7 @@ from vaebook.explorer import WIDGETS
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 MOST_MILLISECONDS = 16  # a frame
+TRIES = 12
 ROOT = "document.querySelector('.explorer').explorer"
 
 
@@ -150,11 +151,22 @@ def assert_accessible(browser: Browser, folder: Path, name: str, *states: dict[s
 
 
 def assert_quick(page: Page, states: list[dict[str, Any]]) -> None:
-    """A redraw takes less than a frame: the median, for other work goes on beside it."""
-    took = []
-    for values in states:
-        change(page, **values)
-        took.append(float(page.evaluate(f"{ROOT}.milliseconds")))
+    """A redraw takes less than a frame: the median over the states.
+
+    Of a state the least of many tries counts, which no other work of the processor interrupted;
+    between two tries come all other states, so that nothing is kept from one to the next.
+    """
+    took = page.evaluate(
+        f"""([states, tries]) => {{
+            const least = states.map(() => Infinity);
+            for (let round = 0; round < tries; round++) states.forEach((values, at) => {{
+                {ROOT}.set(values);
+                least[at] = Math.min(least[at], {ROOT}.milliseconds);
+            }});
+            return least;
+        }}""",
+        [states, TRIES],
+    )
     print(f"redraw: median {statistics.median(took):.1f} ms, largest {max(took):.1f} ms")
     assert statistics.median(took) < MOST_MILLISECONDS
 

@@ -1,13 +1,14 @@
 """Pictures to play with, live on a page and in a notebook, without a kernel or a network."""
 
+from vaebook.explorer.flow import FlowExplorer
 from vaebook.explorer.kl import KLExplorer
 from vaebook.explorer.weights import pack_array, pack_network, unpack_array, unpack_network
 from vaebook.explorer.widget import Widget
 
-WIDGETS: dict[str, type[Widget]] = {widget.name: widget for widget in (KLExplorer,)}
+WIDGETS: dict[str, type[Widget]] = {widget.name: widget for widget in (KLExplorer, FlowExplorer)}
 """The widgets by the name under which a page asks for one."""
 
 __all__ = [
-    "WIDGETS", "KLExplorer", "Widget", "pack_array", "pack_network", "unpack_array",
+    "WIDGETS", "FlowExplorer", "KLExplorer", "Widget", "pack_array", "pack_network", "unpack_array",
     "unpack_network",
 ]  # fmt: skip
