@@ -51,7 +51,8 @@ def worst(data: ImageData) -> dict[str, float]:
     num_pixels = math.prod(data.image_shape)
     pixel = math.log(SIGMA * math.sqrt(2 * math.pi)) + 0.5 / SIGMA**2
     none = dict.fromkeys(["validity", *(f"validity_at_{t:g}" for t in THRESHOLDS)], 0.0)
-    return {"neg_elbo": num_pixels * pixel, **none, "distance": 1.0, "coverage": 0.0}
+    no_good = {"distance": 1.0, "coverage": 0.0, "novelty": 0.0, "copies": 1.0}
+    return {"neg_elbo": num_pixels * pixel, **none, **no_good}
 
 
 def run(
@@ -79,14 +80,16 @@ def run(
     Returns:
         A row per ``model`` with its ``network`` and ``budget``: ``neg_elbo`` of held-out dogs in
         nats; ``validity`` at the oracle's threshold and at its multiples, ``distance``,
-        ``coverage``, as in :func:`vaebook.metrics.measure_samples`; ``failed``: why the training
-        broke down, if it did; then the model counts as drawing no dogs.
+        ``coverage``, ``novelty`` and ``copies``, as in :func:`vaebook.metrics.measure_samples`, of
+        ``num_pictures``; ``failed``: why the training broke down, if it did; then the model counts
+        as drawing no dogs.
     """
     data = load_dogs()
-    reference = Reference(data.test.images)
+    reference = Reference(data.test.images, data.train.images)
     rows = []
     for name in models:
         row: dict[str, Any] = {"model": name, "network": network, "budget": budget}
+        row["num_pictures"] = num_judged
         options = OPTIONS[name]
         try:
             model = train_reference(
@@ -113,7 +116,8 @@ def run(
         elbo = evaluate_elbo(model, data.test.images, seed=elbo_seed).elbo
         samples = model.sample(num_judged, seed=stream_seed(seed, f"samples of {name}, {network}"))
         row["neg_elbo"] = -float(elbo.mean())
-        rows.append({**row, **measure_samples(samples, reference, ["dogs"]), "failed": ""})
+        found = measure_samples(samples, reference, ["dogs", "novelty"])
+        rows.append({**row, **found, "failed": ""})
         if pictures is not None:
             pictures[name] = samples[:8]
     return rows

@@ -24,22 +24,24 @@ NUM_PICTURES = 400
 POINTS = 0.05
 # None has a second model fitted to its codes: a normal prior with one would gain as well.
 OTHERS = ("Laplace", "uniform", "sphere", "mixture", "VampPrior", "flow")
-VALUES = (*THRESHOLDS, "coverage")
+VALUES = (*THRESHOLDS, "coverage", "copies")
+LESS_IS_BETTER = ("copies",)
 SD = 0.034  # as in C4
 MODELS: dict[str, tuple[object, ...]] = {"model": ("normal", *OTHERS)}
 
 
 def another(table: pd.DataFrame) -> Decision:
-    """At least one other distribution gives dogs, and as many kinds, within the margin.
+    """At least one other distribution gives dogs, of as many kinds and as new, within the margin.
 
-    For each, a one-sided test of its share of dogs at each threshold, and one of its coverage, seed
-    by seed, all of which must reject, so that the largest p-value counts; of the six, corrected by
-    Holm. None is as good if each is worse for certain, of its coverage or at some threshold.
+    For each, a one-sided test of its share of dogs at each threshold, and of its coverage and its
+    copies of training dogs, seed by seed, all of which must reject, so that the largest p-value
+    counts; of the six, corrected by Holm. None is as good if each is worse for certain, in one of
+    them. Where the normal prior draws hardly a dog, none could be worse, and nothing is decided.
     """
     step = 1 / NUM_PICTURES
     p_values, worst = [], []
     for name in OTHERS:
-        differences = [pairs(table, "model", name, "normal", value) for value in VALUES]
+        differences = [_better(table, name, value) for value in VALUES]
         p_values.append(
             max(
                 float(stats.ttest_1samp(values, -POINTS, alternative="greater").pvalue)
@@ -61,6 +63,9 @@ def another(table: pd.DataFrame) -> Decision:
         findings.append(Finding(name, interval, answer))
     answers = {finding.answer for finding in findings}
     decided: Answer = "undecided"
+    normal = table.loc[table["model"] == "normal", "validity"]
+    if mean_interval(normal, unit="seed", level=level(), resolution=step).low <= POINTS:
+        return Decision(decided, tuple(findings))
     if "holds" in answers:
         decided = "holds"
     elif answers == {"does not hold"}:
@@ -68,10 +73,23 @@ def another(table: pd.DataFrame) -> Decision:
     return Decision(decided, tuple(findings))
 
 
+def _better(table: pd.DataFrame, name: str, value: str) -> pd.Series:
+    """By how much a prior does better than the normal one, seed by seed."""
+    two = ("normal", name) if value in LESS_IS_BETTER else (name, "normal")
+    return pairs(table, "model", *two, value)
+
+
 Gains = Mapping[str, float]  # by prior; "" for those that are not named
+LEVEL: Gains = {"": 0.0}
 
 
-def _trial(rng: np.random.Generator, validity: Gains, coverage: Gains) -> pd.DataFrame:
+def _trial(
+    rng: np.random.Generator,
+    validity: Gains,
+    coverage: Gains,
+    copies: Gains = LEVEL,
+    base: float = 0.65,
+) -> pd.DataFrame:
     """One deviation of each model's share over seeds; at each threshold its pictures on top."""
 
     def column(base: float, gains: Gains, sd: float) -> pd.Series:
@@ -84,14 +102,18 @@ def _trial(rng: np.random.Generator, validity: Gains, coverage: Gains) -> pd.Dat
         return drawn["value"]
 
     table = cells(NUM_SEEDS, MODELS)
-    share = column(0.65, validity, SD)
+    share = column(base, validity, SD)
     for name, shift in zip(THRESHOLDS, (-0.15, 0.0, 0.1), strict=True):
         chance = (share + shift).clip(0, 1)
         table[name] = rng.binomial(NUM_PICTURES, chance) / NUM_PICTURES
-    return table.assign(coverage=column(0.8, coverage, SD))
+    copied = column(0.02, copies, 0.01).clip(0, 1)
+    return table.assign(
+        coverage=column(0.8, coverage, SD),
+        copies=rng.binomial(NUM_PICTURES, copied) / NUM_PICTURES,
+        num_pictures=NUM_PICTURES,
+    )
 
 
-LEVEL: Gains = {"": 0.0}
 RECORDED: Gains = {
     "": 0.0,
     "Laplace": -0.10,
@@ -106,14 +128,15 @@ PROPOSITIONS = (
     Proposition(
         "C5",
         "At least one other distribution, with the loss that fits it, does as well.",
-        "points of dogs, and of the factors that they cover, that another prior gives more",
+        "points of dogs, and of the factors that they cover, that another prior gives more, and of "
+        "copies of training dogs that it gives fewer",
         POINTS,
         "one dog in twenty, as in C4",
         "seed",
         NUM_SEEDS,
         NUM_PICTURES,
         "prior_equivalence",
-        VALUES,
+        (*VALUES, "num_pictures"),
         another,
         (
             World(
@@ -144,10 +167,24 @@ PROPOSITIONS = (
                 "does not hold",
                 0.9,
             ),
+            World(
+                "copies of training dogs",
+                partial(_trial, validity={"": 0.3}, coverage=LEVEL, copies={"": 0.9}),
+                "does not hold",
+                0.9,
+            ),
+            World(
+                "no picture is a dog",
+                partial(_trial, validity=LEVEL, coverage=LEVEL, base=-1.0),
+                "undecided",
+                0.9,
+            ),
             World("as recorded", partial(_trial, validity=RECORDED, coverage=LEVEL), "holds", 0.8),
         ),
         "the records of the trial of the priors, 5 seeds: mixture +3, flow +1, Laplace −10, "
-        "VampPrior −5, uniform −21, sphere −29 points; normal + mixture +14",
+        "VampPrior −5, uniform −21, sphere −29 points; normal + mixture +14; a pilot of one seed: "
+        "normal 76 % dogs, mixture, VampPrior and flow 97 to 99, Laplace 71, uniform 50, sphere "
+        "41; coverage 1 point below the normal's to 4 above, but VampPrior and flow 6 and 7 below",
         5.9,
         MODELS,
     ),
