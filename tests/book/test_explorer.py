@@ -1,4 +1,4 @@
-"""What holds for all pictures to play with: on paper, in notebooks, saved, in either theme, together.
+"""What holds for all pictures to play with: on paper, saved, twice, in either theme, together.
 
 What one of them does has a file of its own, ``test_explorer_….py``.
 """
@@ -149,5 +149,5 @@ def test_on_the_first_page_it_lives(book: Book, page: Page, screen: str, scheme:
     page.wait_for_selector(f".explorer[data-live][data-scheme={scheme}]")
     box = page.locator(".explorer").bounding_box()
     assert box is not None
-    assert 0 <= box["x"]
+    assert box["x"] >= 0
     assert box["x"] + box["width"] <= SCREENS[screen]["width"]
