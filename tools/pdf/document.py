@@ -14,6 +14,7 @@ from lxml import etree
 from tools.pdf.front import ROOT, config, contents, running_heads, title_page, words_of
 from tools.pdf.leaf import HEADINGS, INDEX, Leaf, read_leaf
 
+OTHER = {"unknownFamily": "Book Serif"}  # characters that no font of MathJax has
 SETTINGS = re.compile(r"<script>window\.MathJax = (\{.*?\})</script>")
 
 
@@ -67,7 +68,7 @@ def join(folder: Path, head: str = "", mathjax: Path = Path("mathjax.js")) -> Do
     if found is None:
         problems.append("no settings of MathJax in the first page")
     fonts = (mathjax.parent / "output" / "chtml" / "fonts" / "woff-v2").resolve().as_uri()
-    settings = {**json.loads(found[1] if found else "{}"), "chtml": {"fontURL": fonts}}
+    settings = {**json.loads(found[1] if found else "{}"), "chtml": {"fontURL": fonts, **OTHER}}
     text = (
         '<!DOCTYPE html>\n<html lang="en" data-theme="light"><head><meta charset="utf-8">\n'
         f"<title>{escape(config()['title'])}</title>\n{head}\n"

@@ -73,6 +73,9 @@ def read_leaf(folder: Path, leaf: Leaf, names: set[str]) -> HtmlElement:
         explorer.getparent().replace(explorer, explorer.find_class("explorer-still")[0])
     for screen_only in article.xpath(f"{SCREEN_ONLY} | {FOLDED_CODE}"):
         drop(screen_only)
+    for fold in article.xpath(f".//details[{with_class('hide')}]"):  # code of a solution
+        fold.find("summary").drop_tree()
+        fold.drop_tag()
     for span in article.xpath(UNCOLOURED):  # half of all elements, and of the time to print them
         span.drop_tag()
     for fold in article.xpath(".//details | .//summary"):
