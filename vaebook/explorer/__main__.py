@@ -22,6 +22,7 @@ TRAINED = {  # by the name of the file, the function that makes it
     "latent-plane": "plane_training.measured_plane",
     "latent-sliders": "sliders_training.train_sliders",
     "flow": "flow_training.train_flow",
+    "loss": "loss_training.train_loss",
 }
 
 
