@@ -18,7 +18,7 @@ from vaebook.metrics.dogs import DOG_THRESHOLD
 from vaebook.plots import COLOURS
 
 SIDE = FRAME.stop - FRAME.start  # pixels of a picture
-START = (0.0, 0.5)  # a code at which the autoencoder has a hole
+START = (1.5, -0.75)  # a code that is a dog to the VAE, and a ghost to the autoencoder
 FIRST = "beta 1"
 NUM_ELLIPSES = 24
 
@@ -27,8 +27,8 @@ class LatentPlane(Widget):
     """A plane of codes of two numbers, an autoencoder's beside a VAE's, under one pointer.
 
     Dragging shows what both decode the code to, and how far that is from the nearest possible dog.
-    The distance is measured beforehand by ``nearest_dog`` on a grid of 27 by 27 codes for each
-    model, and read between them by interpolation; the planes are shaded by it. The slider goes
+    The distance is measured beforehand by ``nearest_dog`` on a grid of codes of each model,
+    and read between them by interpolation; the planes are shaded by it. The slider goes
     through five VAEs. The switch changes the coordinates by an invertible map, which turns the
     prior into another and leaves every picture as it is.
 
@@ -40,10 +40,11 @@ class LatentPlane(Widget):
     title = "The latent plane: codes of an autoencoder and of a VAE"
     shows = "codes of two numbers, an autoencoder beside five VAEs, under four priors"
     alt = (
-        "Two planes of codes of dogs of five kinds. Left, the autoencoder: five islands of dots, "
-        "and grey between them, where what is decoded is no dog; the marked code lies there and "
-        "gives a ghost of several dogs. Right, a VAE with β = 1: the islands fill the dashed rings "
-        "of the normal prior, one dog's code is a small ellipse, and the grey gaps are narrow."
+        "Two planes of codes of dogs of five kinds, grey where what is decoded is no dog. Left, "
+        "the autoencoder: five islands of dots with grey between and around them; the marked code "
+        "lies between two and gives a ghost. Right, a VAE with β = 1: the islands fill the dashed "
+        "rings of the normal prior, with thin grey lines between; one dog's code is a small "
+        "ellipse, and the marked code gives a dog."
     )
 
     def __init__(self) -> None:

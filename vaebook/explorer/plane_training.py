@@ -29,7 +29,9 @@ NUM_TRAIN, NUM_SHOWN = 3000, 300
 NUM_COMPONENTS = 40  # which leave an error of 0.0003 per pixel
 NUM_EPOCHS = 60
 SEED = 3
-EDGE, NUM_MEASURED = 3.25, 27  # the grid of measured codes: from −EDGE to EDGE, so many a side
+EDGE = 3.25  # measured codes lie on a grid from −EDGE to EDGE on both axes
+FINE, COARSE = 27, 21  # codes on a side of it
+WITH_NARROW_GAPS = ("autoencoder", "beta 1", "beta 5")  # measured on the fine one
 
 
 def measured_plane() -> dict[str, Tensor]:
@@ -40,7 +42,9 @@ def measured_plane() -> dict[str, Tensor]:
     plane = train_plane()
     whole = {key: value.float() for key, value in plane.items()}
     measured = {
-        f"{name}.distances": distances(decoder_of(whole, name)).half()
+        f"{name}.distances": distances(
+            decoder_of(whole, name), FINE if name in WITH_NARROW_GAPS else COARSE
+        ).half()
         for name in model_names(plane)
     }
     return plane | measured
@@ -68,22 +72,23 @@ def train_plane() -> dict[str, Tensor]:
     return in_half_precision(found)
 
 
-def distances(decoder: nn.Module) -> Float[Tensor, "rows columns"]:
+def distances(decoder: nn.Module, size: int) -> Float[Tensor, "rows columns"]:
     """How far what is decoded on a grid of the plane is from the nearest possible dog.
 
     Args:
         decoder: from codes ``[n, 2]`` to pixels.
+        size: codes on a side of the grid.
 
     Returns:
         RMSE per pixel; the first row is the lowest.
     """
-    side = torch.linspace(-EDGE, EDGE, NUM_MEASURED)
+    side = torch.linspace(-EDGE, EDGE, size)
     codes = torch.cartesian_prod(side, side).flip(1)  # the first number runs fastest
     with torch.no_grad():
         images = decoder(codes).clamp(0, 1)
     length = round(images.shape[1] ** 0.5)
     found = nearest_dog(framed(images.view(-1, 1, length, length))).distance
-    return found.view(NUM_MEASURED, NUM_MEASURED)
+    return found.view(size, size)
 
 
 def _vaes(dogs: Dogs, network: PrincipalMLP) -> dict[str, VAE]:

@@ -83,6 +83,7 @@ vaebookExplorer.define("latent-plane", (explorer) => {
   const [autoencoder, ...vaes] = models;
   const betas = vaes.map((model) => Number(model.name.split(" ")[1]));
   const vae = () => vaes[state.place];
+  const shares = new Map(); // worked out below, once a model is at hand
 
   /** How far from a dog, between the measured codes: bilinear. */
   function distance(model, [x, y]) {
@@ -92,6 +93,19 @@ vaebookExplorer.define("latent-plane", (explorer) => {
     const at = (r, c) => model.distances[r * size + c], share = column - left;
     const mix = (r) => (1 - share) * at(r, left) + share * at(r, left + 1);
     return (1 - (row - low)) * mix(low) + (row - low) * mix(low + 1);
+  }
+  /** The share of codes drawn from N(0, I) that decode to a dog: a sum over a fine lattice. */
+  function shareOfDogs(model) {
+    const lattice = Array.from({ length: 81 }, (_, at) => (at / 40 - 1) * data.edge);
+    let dogs = 0, all = 0;
+    for (const x of lattice) {
+      for (const y of lattice) {
+        const weight = Math.exp(-(x * x + y * y) / 2);
+        all += weight;
+        if (isDog(distance(model, [x, y]))) dogs += weight;
+      }
+    }
+    return dogs / all;
   }
   const isDog = (far) => far <= data.threshold;
 
@@ -204,7 +218,7 @@ vaebookExplorer.define("latent-plane", (explorer) => {
 
   // ------------------------------------------------------------------ the parts on the page
   Object.assign(state, { code: [...data.start], place: betas.indexOf(Number(data.first.split(" ")[1])), prior: "normal" });
-  const words = (far) => (isDog(far) ? "a dog" : "no dog");
+  const words = (far) => (isDog(far) ? "counts as a dog" : "no dog");
   const codeText = () => `code ${state.code.map((value) => number(value)).join(", ")}`;
 
   function side({ name, title, model, prior, mark }) {
@@ -232,8 +246,9 @@ vaebookExplorer.define("latent-plane", (explorer) => {
       element("div", { class: "lp-result" }, picture, bar, said));
     explorer.parts.push(() => {
       const far = distance(model(), state.code);
-      heading.replaceChildren(title(), element("small", {}, model().spreads
-        ? `KL ${number(model().rate, 1)} nats` : "no prior"));
+      const share = `${Math.round(100 * shares.get(model()))} % of draws are dogs`;
+      const rate = model().spreads ? `KL ${number(model().rate, 1)} nats` : "no KL term";
+      heading.replaceChildren(title(), element("small", {}, `${rate}, ${share}`));
       said.replaceChildren(element("b", {}, words(far)), `${number(far, 3)} from the nearest`);
       fill.style.transform = `scaleX(${clamp(far / WORST, 0.01, 1)})`;
       box.style.setProperty("--side", explorer.colour(mark));
@@ -242,6 +257,7 @@ vaebookExplorer.define("latent-plane", (explorer) => {
     return box;
   }
 
+  for (const model of models) shares.set(model, shareOfDogs(model));
   explorer.parts.push(follow);
   const sides = element("div", { class: "lp-sides" },
     side({ name: "autoencoder", title: () => "Autoencoder", model: () => autoencoder, prior: false, mark: "autoencoder" }),
@@ -261,7 +277,7 @@ vaebookExplorer.define("latent-plane", (explorer) => {
   });
   const legend = element("ul", { class: "lp-legend" });
   const items = [["codes of dogs, autoencoder", "autoencoder", ""], ["codes of dogs, VAE", "aggregate", ""],
-    ["one dog's code q(z | x)", "posterior", ""], ["prior", "prior", "lp-ring"], ["no dog is near", null, "lp-gap"]]
+    ["one dog's code q(z | x)", "posterior", ""], ["prior", "prior", "lp-ring"], ["decodes to no dog", null, "lp-gap"]]
     .map(([text, colour, kind]) => {
       const item = element("li", { class: kind }, element("i", { "aria-hidden": "true" }), text);
       legend.append(item);
