@@ -58,6 +58,8 @@ def test_a_page_of_the_contents_exists_and_every_link_to_it_leads_somewhere(
     for tag in parse(path).find_all(True):
         for key in ("href", "src"):
             link = urlsplit(tag.get(key) or "")
+            if link.scheme == "data":
+                continue  # it brings with it what it shows
             if link.scheme or link.netloc:
                 assert tag.name == "a", f"{tag.name} fetches {tag[key]}"
                 continue
