@@ -1,12 +1,19 @@
-"""The directive ``{protocol}``: every proposition, its rule, and how it does where all is known.
+"""The directives ``{protocol}`` and ``{searched}``: the rules of the trial, and what was tried.
 
     ```{protocol}
     ```
+
+Every proposition, its rule, and how it does where all is known.
 
 A section for each claim, to which its card leads, and in it a fold for each proposition. Texts are
 read from the package; how often a rule gives each answer, from ``book/protocol``, which
 ``python -m vaebook.experiments.propositions --write`` makes. A file that does not fit the code is a
 warning, and warnings are fatal.
+
+    ```{searched} reference_search
+    ```
+
+Each network that was tried on pilot seeds, with the measure that chose one.
 """
 
 import html
@@ -24,7 +31,8 @@ from vaebook.experiments import CLAIMS, Claim
 from vaebook.experiments.propositions import PROPOSITIONS, Proposition
 from vaebook.experiments.propositions.proposition import ANSWERS
 from vaebook.experiments.propositions.protocol import load_protocol
-from vaebook.plots import number_text, unbroken
+from vaebook.experiments.record.load import load_recorded
+from vaebook.plots import Table, number_text, unbroken
 
 logger = logging.getLogger(__name__)
 PAGE = "book/how-the-trial-works"
@@ -37,6 +45,13 @@ HEADINGS = {
 
 UNITS = {"nats": (1, "nats"), "points": (100, "points"), "share": (100, "%")}
 SMALL = 1e-3  # a smaller margin is written with a power of ten
+
+
+SEARCHES = {  # by record: the measure, and what it is called
+    "reference_search": ("neg_elbo", "−ELBO in nats"),
+    "gan_search": ("kernel_distance", "kernel distance"),
+}
+DATA = {"dogs": "dogs", "fashion": "clothes"}
 
 
 def anchor_of(claim: str) -> str:
@@ -62,6 +77,37 @@ class Protocol(SphinxDirective):
             logger.warning("protocol: %s", error, location=self.get_location())
             return []
         return [claim_section(claim, chances) for claim in CLAIMS]
+
+
+class Searched(SphinxDirective):
+    """See the module."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        name = self.arguments[0]
+        folder = Path(self.env.srcdir) / "book" / "results" / "pilots"
+        self.env.note_dependency(str(folder / f"{name}.csv"))
+        try:
+            record = load_recorded(name, folder)
+        except (FileNotFoundError, ValueError) as error:
+            logger.warning("searched: %s", error, location=self.get_location())
+            return []
+        return [raw(searched(record, *SEARCHES[name])._repr_html_())]
+
+
+def searched(record: pd.DataFrame, measure: str, title: str) -> Table:
+    """The candidates in the order in which they were tried, a column for each data set."""
+    values = record.pivot_table(measure, "candidate", "data", sort=False)
+    return Table(
+        f"{title} of each network that was tried",
+        ["network and recipe"],
+        [f"{DATA[data]}: {title}" for data in values],
+        [
+            [name, *map(number_text, row)]
+            for name, row in zip(values.index, values.values, strict=True)
+        ],
+    )
 
 
 def claim_section(claim: Claim, chances: pd.DataFrame) -> nodes.section:
@@ -173,4 +219,5 @@ def raw(text: str) -> nodes.raw:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("protocol", Protocol)
+    app.add_directive("searched", Searched)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -3,7 +3,7 @@
 Both were chosen by ``reference_search``: the lowest −ELBO of held-out pictures, with a learned σ,
 after 40 seconds of one core. A GAN has the same convolutional layers, and of ``gan_search`` the
 units and the rate with which its pictures have the lowest kernel distance from held-out ones. No
-proposition is judged by either measure.
+proposition is judged by either measure but C2a, by a difference of −ELBOs: of priors at 3 and at 0.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -47,7 +47,7 @@ RECIPES = {
         lambda blank: Conv((16, 32), 256, background=blank, blank=blank),
         lr=1e-3,
         batch_size=32,
-        epochs={"dogs": 2.6, "fashion": 3.7},
+        epochs={"dogs": 3.6, "fashion": 5.2},
     ),
 }
 

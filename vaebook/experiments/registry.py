@@ -148,8 +148,8 @@ EXPERIMENTS: dict[str, Experiment] = {
         Experiment(
             "ladder_long",
             f"{PACKAGE}.{CH12}.ladder",
-            {"models": ("GAN", "VAE + mixture"), "budgets": ("× 10",)},
-            "GAN and VAE + mixture at ten times the budget (chapter 12).",
+            {"models": ("GAN", "VAE, learned σ + mixture"), "budgets": ("× 10",)},
+            "GAN and the sharpest VAE at ten times the budget (chapter 12).",
         ),
         *_chapter(
             *("ch13_using_a_vae", "anomalies", "simple_pictures", "features", "imputation"),

@@ -32,7 +32,9 @@ from vaebook.experiments.ch09_why_normal.centre import starting_at, vae
 from vaebook.experiments.ch09_why_normal.prior_pushforward import PushedVAE, SampledVAE
 from vaebook.experiments.ch09_why_normal.pushforward_gaps import PRIORS, gaps
 from vaebook.experiments.ch10_why_blurry import blur_twins
+from vaebook.experiments.ch12_vae_versus_gan.ladder import TRUNCATIONS
 from vaebook.experiments.propositions import PROPOSITIONS
+from vaebook.experiments.propositions.c8_better_images import CHOSEN, SHARPEST
 from vaebook.experiments.propositions.worlds import cells
 from vaebook.metrics import Reference, evaluate_elbo, measure_samples, relative_sharpness
 from vaebook.metrics.dogs import NearestDog, nearest_dog
@@ -382,7 +384,7 @@ def ladder(blur: dict[str, float]) -> pd.DataFrame:
     reference = Reference(fresh(100, 999), features=lambda x: avg_pool2d(x, 8).flatten(1))
     rng, rows = np.random.default_rng(0), []
     measures = ("sharpness", "features", "neighbours")
-    others = {"budget": (*BUDGETS, "× 10"), "data": ("dogs", "clothes"), "truncation": (1.0, 0.7)}
+    others = {"budget": (*BUDGETS, "× 10"), "data": ("dogs", "clothes"), "truncation": TRUNCATIONS}
     alike = [dict(zip(others, values, strict=True)) for values in product(*others.values())]
     for seed in range(NAMED["C8a"].num_units):
         for place, (model, width) in enumerate(blur.items()):
@@ -390,7 +392,8 @@ def ladder(blur: dict[str, float]) -> pd.DataFrame:
             found = measure_samples(images, reference, measures)
             some, near = dogs_under(width).some(rng, 100)
             found |= measure_samples(some, reference, ("dogs",), found=near)
-            rows += [{"seed": seed, "model": model} | condition | found for condition in alike]
+            known = {"seed": seed, "model": model, "failed": ""} | found
+            rows += [known | condition for condition in alike]
     return pd.DataFrame(rows)
 
 
@@ -400,7 +403,7 @@ def dogs_under(width: float) -> Judged:
     return Judged(blurred(fresh(40, 998), width))
 
 
-VAES = ("VAE + mixture", "VAE, learned σ + mixture")
+VAES = tuple({SHARPEST, *(name for (role, _), (name, _) in CHOSEN.items() if role != "GAN")})
 PLAIN = "autoencoder + mixture"
 WIDE = 2.5  # pixels
 
@@ -425,3 +428,30 @@ def test_real_dogs_beside_blurred_ones(blur: dict[str, float], expected: tuple) 
     assert tuple(answer(f"C8{part}", record) for part in "abc") == expected[:3]
     few = record["seed"] < NAMED["C8d"].num_units
     assert answer("C8d", record[few & (record["budget"] == "× 10")]) == expected[3]
+
+
+def test_noise_is_no_sharpness_and_a_vae_that_fails_no_lead() -> None:
+    """Noise has several times the sharpness of real dogs, and what failed has none."""
+    same = pd.DataFrame(
+        {
+            "seed": seed,
+            "data": data,
+            "budget": budget,
+            "model": model,
+            "truncation": 1.0,
+            "failed": "",
+            "sharpness": 0.9 + seed / 100,
+        }
+        for seed in range(NAMED["C8a"].num_units)
+        for data in ("dogs", "clothes")
+        for budget in BUDGETS
+        for model in ("GAN", PLAIN, SHARPEST)
+    )
+    noise = same.assign(sharpness=same["sharpness"] + 3 * (same["model"] == "GAN"))
+    assert answer("C8a", noise) == "does not hold"
+    broken = same["model"] == SHARPEST
+    failed = same.assign(
+        sharpness=same["sharpness"].mask(broken, 0.0), failed=np.where(broken, "nan", "")
+    )
+    assert answer("C8a", failed) == "does not hold"
+    assert answer("C8c", failed) == "undecided"
