@@ -8,7 +8,8 @@ from tests.pages import DESKTOP, PAGES, visit
 from vaebook.experiments import CLAIMS
 
 pytestmark = pytest.mark.browser
-SCREENS_OF_CARDS = {DESKTOP["width"]: 2, PHONE["width"]: 5}  # behind the first
+# Behind the first: one for what can be played with, the others for the cards.
+SCREENS_OF_CARDS = {DESKTOP["width"]: 1 + 2, PHONE["width"]: 1 + 5}
 BOX = "e => { const r = e.getBoundingClientRect(); return [r.left, r.top, r.right, r.bottom]; }"
 
 every_screen = pytest.mark.parametrize("screen", [DESKTOP, PHONE], ids=["desktop", "phone"])
