@@ -22,7 +22,9 @@ MODULES = sorted(
     for module in pkgutil.walk_packages(vaebook.__path__, "vaebook.")
     if not module.name.endswith("__main__")
 )
-PACKAGES = ["data", "distributions", "models", "training", "metrics", "experiments", "plots", "explorer"]
+PACKAGES = [
+    "data", "distributions", "models", "training", "metrics", "experiments", "plots", "explorer",
+]  # fmt: skip
 
 # Import everything that vaebook imports, note the state of the world, import vaebook, compare.
 NO_SIDE_EFFECT = """
