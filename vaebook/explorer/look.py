@@ -5,7 +5,7 @@ from matplotlib.colors import to_hex, to_rgb
 from vaebook.plots import COLOURS
 
 PAPERS = {"light": ("#f5f7fa", "#222222"), "dark": ("#1d2229", "#e6e6e6")}  # ground and ink
-CONTRASTS = {"marks": 2.0, "text": 4.6}  # least contrast with the ground
+CONTRASTS = {"marks": 3.0, "text": 4.6}  # least contrast with the ground
 
 
 def colour_table() -> dict[str, dict[str, dict[str, str]]]:
