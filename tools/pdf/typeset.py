@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import metadata
 from importlib.resources import files
@@ -55,6 +56,12 @@ def make_pdf(html: Path, output: Path, chromium: str | None = None) -> int:
 def print_document(document: Document, output: Path, chromium: str) -> int:
     """Typeset one document; like :func:`make_pdf`."""
     refuse(document.problems)
+    # a thread of its own: Playwright refuses one in which a notebook or another browser runs
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(_print, document, output, chromium).result()
+
+
+def _print(document: Document, output: Path, chromium: str) -> int:
     with tempfile.TemporaryDirectory() as folder:
         source, draft = Path(folder) / "book.html", Path(folder) / "book.pdf"
         source.write_text(document.text, encoding="utf-8")
