@@ -126,7 +126,8 @@ CHECKS = {
     "summary": check_fold,
     "button.toggle-button": check_dropdown,
 }
-ELSEWHERE = ".copybtn, form button, #pst-back-to-top, .dropdown-menu *"
+# those of the explorers are pressed in test_explorer_….py
+ELSEWHERE = ".copybtn, form button, #pst-back-to-top, .dropdown-menu *, .explorer *"
 
 
 @pytest.mark.parametrize(("page_name", "width"), CASES)

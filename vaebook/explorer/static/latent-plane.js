@@ -246,10 +246,11 @@ vaebookExplorer.define("latent-plane", (explorer) => {
       element("div", { class: "lp-result" }, picture, bar, said));
     explorer.parts.push(() => {
       const far = distance(model(), state.code);
-      const share = `${Math.round(100 * shares.get(model()))} % of draws are dogs`;
+      const source = model().spreads ? "its prior" : "N(0, I)";
+      const share = `${Math.round(100 * shares.get(model()))} % of draws from ${source} are dogs`;
       const rate = model().spreads ? `KL ${number(model().rate, 1)} nats` : "no KL term";
       heading.replaceChildren(title(), element("small", {}, `${rate}, ${share}`));
-      said.replaceChildren(element("b", {}, words(far)), `${number(far, 3)} from the nearest`);
+      said.replaceChildren(element("b", {}, words(far)), `${number(far, 3)} from the nearest dog (limit ${data.threshold})`);
       fill.style.transform = `scaleX(${clamp(far / WORST, 0.01, 1)})`;
       box.style.setProperty("--side", explorer.colour(mark));
       box.style.setProperty("--limit", data.threshold / WORST);
