@@ -1,5 +1,6 @@
 """The latent plane of the first page in a browser: PyTorch's pictures, and hands on them."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -283,5 +284,5 @@ def test_the_share_of_dogs_is_that_of_draws(page: Page, widget: LatentPlane) -> 
         read = grid_sample(measured, places, align_corners=True).flatten()
         expected = 100 * float((read <= DOG_THRESHOLD).float().mean())
         title = page.locator(f".lp-side[data-side={side}] .lp-title").inner_text()
-        shown = float(title.split(", ")[-1].split()[0])
+        shown = float(re.search(r"(\d+) % of draws", title)[1])
         assert shown == pytest.approx(expected, abs=1.5)
