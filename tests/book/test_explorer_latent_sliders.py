@@ -110,6 +110,8 @@ def test_active_latents_have_sliders_and_the_others_share_one(
 def test_from_one_dog_to_another_the_code_goes_straight(page: Page, widget: LatentSliders) -> None:
     codes = widget.trained["codes"]
     way = page.get_by_role("slider", name="From one dog to the other")
+    told = page.locator(".ls-way output")
+    assert told.inner_text() == "–", "the code 0 is neither dog, nor between them"
     for share in (0.0, 0.5, 1.0):
         way.fill("0.3")  # a slider that stays tells nothing
         way.fill(str(share))
@@ -126,6 +128,10 @@ def test_from_one_dog_to_another_the_code_goes_straight(page: Page, widget: Late
     assert found["from"] != found["to"]
     torch.testing.assert_close(shown_code(page), codes[found["from"]], atol=1e-3, rtol=0)
     assert (drawn(page) == drawn(page, 1)).all()
+    assert told.inner_text() == "0 %"
+    page.get_by_role("button", name="Random sample").tap()
+    settle(page)
+    assert told.inner_text() == "–"
 
 
 def test_a_random_sample_is_normal_and_can_be_taken_back(page: Page) -> None:

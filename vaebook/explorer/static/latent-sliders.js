@@ -36,9 +36,11 @@ vaebookExplorer.define("latent-sliders", (explorer) => {
     sliders.append(rest);
   }
   const picture = (pixels, label) => explorer.picture({ height: data.side, width: data.side, pixels, label });
+  const onWay = (share) =>
+    between(share, state.from, state.to).every((value, at) => Math.abs(value - code()[at]) < 1e-6);
   const way = explorer.slider({
     key: "share", label: "From one dog to the other", min: 0, max: 1, step: 0.01,
-    text: (share) => `${Math.round(100 * share)} %`,
+    text: (share) => onWay(share) ? `${Math.round(100 * share)} %` : "–",
   });
   way.input.addEventListener("input", () =>
     explorer.set(coded(between(Number(way.input.value), state.from, state.to))));
