@@ -38,6 +38,15 @@ def test_the_recipe_of_the_gan_has_the_lowest_product_of_kernel_distances() -> N
         assert is_recipe(candidate, "GAN") == (name == best)
 
 
+def test_the_recipe_of_the_vaes_has_the_lowest_mean() -> None:
+    found = pilot("reference_search").mean(axis=1)
+    assert set(found.index) == set(reference_search.CANDIDATES)
+    best = found.idxmin()
+    for name, candidate in reference_search.CANDIDATES.items():
+        assert is_recipe(candidate, "convolutional") == (name == best)
+    assert sum(is_recipe(each, "MLP") for each in reference_search.CANDIDATES.values()) == 1
+
+
 @pytest.mark.parametrize(
     ("search", "name"), [(gan_search, "gan_search"), (reference_search, "reference_search")]
 )
