@@ -1,10 +1,11 @@
 """The reference model: the network and the recipe of the trial, and a second to check against.
 
 The first was chosen by ``reference_search``: the lowest −ELBO of held-out pictures, with a learned
-σ, after 40 seconds of one core. The second has fully connected layers; by the same measure a single
-one of 512 units does better than its two, and should take their place before a record is made. A GAN has the same convolutional layers, and of ``gan_search`` the
-units and the rate with which its pictures have the lowest kernel distance from held-out ones. No
-proposition is judged by either measure but C2a, by a difference of −ELBOs: of priors at 3 and at 0.
+σ, after 40 seconds of one core. The second is fully connected; by that measure a single layer of
+512 units does better than its two, and should take their place before a record is made. A GAN has
+the layers of the first, and of ``gan_search`` the units and the rate with which its pictures have
+the lowest kernel distance from held-out ones. No proposition is judged by these measures but C2a,
+by a difference of −ELBOs: of priors at 3 and at 0.
 """
 
 from collections.abc import Callable, Mapping, Sequence
