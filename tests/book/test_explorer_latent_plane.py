@@ -27,8 +27,9 @@ from tests.explorers import (
 )
 from vaebook.explorer import LatentPlane
 from vaebook.explorer.latent_plane import SIDE
-from vaebook.explorer.plane_training import BETAS, EDGE
+from vaebook.explorer.plane_models import EDGE
 from vaebook.explorer.prior_maps import PRIOR_MAPS
+from vaebook.explorer.training.plane import BETAS
 from vaebook.explorer.weights import pack_array
 from vaebook.metrics.dogs import DOG_THRESHOLD
 

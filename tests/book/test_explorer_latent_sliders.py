@@ -20,7 +20,7 @@ from tests.explorers import (
     state,
 )
 from vaebook.explorer import LatentSliders
-from vaebook.explorer.sliders_training import LATENT_DIM
+from vaebook.explorer.latent_sliders import LATENT_DIM
 
 pytestmark = pytest.mark.browser
 MOST_WRONG = 1e-2  # per pixel

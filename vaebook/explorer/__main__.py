@@ -19,10 +19,10 @@ from vaebook.explorer import WIDGETS
 
 FOLDER = Path(__file__).parent
 TRAINED = {  # by the name of the file, the function that makes it
-    "latent-plane": "plane_training.measured_plane",
-    "latent-sliders": "sliders_training.train_sliders",
-    "flow": "flow_training.train_flow",
-    "loss": "loss_training.train_loss",
+    "latent-plane": "plane.measured_plane",
+    "latent-sliders": "sliders.train_sliders",
+    "flow": "flow.train_flow",
+    "loss": "loss.train_loss",
 }
 
 
@@ -30,7 +30,7 @@ def train(name: str) -> None:
     """Write the weights of a widget."""
     module, function = TRAINED[name].split(".")
     make: Callable[[], dict[str, Tensor]] = getattr(
-        import_module(f"vaebook.explorer.{module}"), function
+        import_module(f"vaebook.explorer.training.{module}"), function
     )
     found = {key: value.contiguous() for key, value in make().items()}
     save_file(found, FOLDER / "weights" / f"{name}.safetensors")

@@ -1,25 +1,22 @@
 """Points carried from noise to codes along a learned field (chapter 14)."""
 
 import math
-from importlib.resources import files
 from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
 from jaxtyping import Float
 from matplotlib.figure import Figure
-from safetensors.torch import load
 from torch import Tensor, nn
 
 from vaebook.distributions import integrate, standard_normal
 from vaebook.distributions.velocity import NUM_FREQUENCIES, Velocity
 from vaebook.explorer.kinds import KINDS
-from vaebook.explorer.weights import pack_array, pack_network
+from vaebook.explorer.weights import pack_array, pack_network, trained_weights
 from vaebook.explorer.widget import Widget
 from vaebook.plots import COLOURS
 from vaebook.training import seeded
 
-FILE = files("vaebook.explorer") / "weights" / "flow.safetensors"
 NOISES = ("normal", "uniform")
 NUM_STEPS = 32  # of the page's Runge-Kutta
 EDGE = 2.7  # of what is drawn, in both directions
@@ -80,10 +77,7 @@ class FlowExplorer(Widget):
 
 def load_flow() -> dict[str, Tensor]:
     """What ``train_flow`` made, in single precision."""
-    found = load(FILE.read_bytes())
-    return {
-        key: value.float() if value.is_floating_point() else value for key, value in found.items()
-    }
+    return trained_weights("flow")
 
 
 def layers_of(shipped: dict[str, Tensor], noise: str) -> nn.Sequential:

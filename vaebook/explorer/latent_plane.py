@@ -10,8 +10,7 @@ from matplotlib.patches import Circle, Ellipse
 from torch import Tensor
 
 from vaebook.explorer.kinds import FRAME, KINDS
-from vaebook.explorer.plane_models import decoder_of, load_plane, model_names
-from vaebook.explorer.plane_training import EDGE
+from vaebook.explorer.plane_models import EDGE, decoder_of, load_plane, model_names
 from vaebook.explorer.weights import pack_array, pack_network
 from vaebook.explorer.widget import Widget
 from vaebook.metrics.dogs import DOG_THRESHOLD

@@ -9,11 +9,12 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from vaebook.explorer.plane_models import linear
-from vaebook.explorer.sliders_training import LATENT_DIM, SIZE
 from vaebook.explorer.weights import pack_array, pack_network, trained_weights
 from vaebook.explorer.widget import Widget
 from vaebook.plots import COLOURS
 
+SIZE = 28  # pixels of a picture's side
+LATENT_DIM = 16
 ACTIVE = 0.05  # nats a latent carries at least to have a slider of its own
 
 

@@ -1,18 +1,15 @@
 """What a written loss says about σ and β, with pictures of a model trained so (chapter 07)."""
 
-from importlib.resources import files
 from typing import Any
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
-from safetensors.torch import load
 from torch import Tensor
 
 from vaebook.distributions import CONVENTIONS
-from vaebook.explorer.weights import pack_array
+from vaebook.explorer.weights import pack_array, trained_weights
 from vaebook.explorer.widget import Widget
 
-FILE = files("vaebook.explorer") / "weights" / "loss.safetensors"
 NUM_SHOWN = 4  # pictures in a row
 DRAWN = ("squared error 0.1", "squared error 0.7", "squared error 2.8", "squared error 5.6")
 WEIGHTS = {"batch/N": "128/10000", "1/M": "1/M"}  # as the page writes them
@@ -83,6 +80,6 @@ class LossCalculator(Widget):
 
 def load_pictures() -> dict[str, Tensor]:
     """What ``train_loss`` made, by model, brightness from 0 to 1; the least σ or β comes first."""
-    found = {key: value.float() / 255 for key, value in load(FILE.read_bytes()).items()}
+    found = {key: value.float() / 255 for key, value in trained_weights("loss").items()}
     number = {key: float(key.split()[-1]) if key != "data" else 0.0 for key in found}
     return {key: found[key] for key in sorted(found, key=lambda key: (key.split()[0], number[key]))}

@@ -5,6 +5,8 @@ from torch import Tensor, nn
 
 from vaebook.explorer.weights import trained_weights
 
+EDGE = 3.25  # the plane goes from −EDGE to EDGE on both axes
+
 
 def load_plane() -> dict[str, Tensor]:
     """What ``measured_plane`` made, in single precision."""

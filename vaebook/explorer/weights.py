@@ -38,6 +38,16 @@ def _cast(value: Tensor, dtype: torch.dtype) -> Tensor:
     return value.to(dtype) if value.is_floating_point() else value
 
 
+def linear_weights(name: str, network: nn.Module) -> dict[str, Tensor]:
+    """Weights and biases of all linear layers, ``<name>.0.weight`` and so on."""
+    linear = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
+    return {
+        f"{name}.{place}.{part}": getattr(layer, part).detach()
+        for place, layer in enumerate(linear)
+        for part in ("weight", "bias")
+    }
+
+
 def pack_array(array: Float[Tensor, "..."], kind: str = "int16") -> dict[str, Any]:
     """An array as whole numbers and their scale: ``array ≈ scale * numbers``.
 

@@ -8,7 +8,7 @@ from vaebook.distributions import integrate, standard_normal, unit_uniform
 from vaebook.distributions.velocity import VelocityNetwork
 from vaebook.explorer import FlowExplorer, unpack_network
 from vaebook.explorer.flow import NOISES, field_of, layers_of, load_flow
-from vaebook.explorer.flow_training import as_layers
+from vaebook.explorer.training.flow import as_layers
 from vaebook.training import seeded
 
 

@@ -6,17 +6,16 @@ from torch.distributions import Laplace, Normal
 
 from vaebook.explorer import LatentPlane, pack_network, unpack_network
 from vaebook.explorer.kinds import FRAME, KINDS, PAPER, SHAPE, dogs_of_five_kinds, framed
-from vaebook.explorer.plane_models import decoder_of, load_plane, model_names
-from vaebook.explorer.plane_training import (
+from vaebook.explorer.plane_models import EDGE, decoder_of, load_plane, model_names
+from vaebook.explorer.prior_maps import PRIOR_MAPS
+from vaebook.explorer.training.plane import (
     BETAS,
-    EDGE,
     NUM_COMPONENTS,
     NUM_SHOWN,
     NUM_TRAIN,
     distances,
 )
-from vaebook.explorer.principal import PrincipalMLP, principal_components
-from vaebook.explorer.prior_maps import PRIOR_MAPS
+from vaebook.explorer.training.principal import PrincipalMLP, principal_components
 from vaebook.metrics.dogs import nearest_dog
 
 

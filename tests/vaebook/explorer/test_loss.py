@@ -6,7 +6,7 @@ from tests.vaebook.explorer.ships import assert_ships
 from vaebook.distributions import CONVENTIONS
 from vaebook.explorer import LossCalculator
 from vaebook.explorer.loss import load_pictures
-from vaebook.explorer.loss_training import BETAS, SIGMAS
+from vaebook.explorer.training.loss import BETAS, SIGMAS
 
 
 def test_it_ships() -> None:

@@ -15,6 +15,7 @@ from vaebook.distributions import ContinuousFlow, fit_flow_matching, standard_no
 from vaebook.distributions.velocity import VelocityNetwork
 from vaebook.explorer.kinds import KINDS, dogs_of_five_kinds
 from vaebook.explorer.plane_models import load_plane
+from vaebook.explorer.weights import in_half_precision
 
 NOISES = {"normal": standard_normal(2), "uniform": unit_uniform(2)}
 HIDDEN = 48
@@ -41,9 +42,7 @@ def train_flow() -> dict[str, Tensor]:
             f"{name}.{key}": value
             for key, value in as_layers(_network(fitted)).state_dict().items()
         }
-    return {
-        key: value.half() if value.is_floating_point() else value for key, value in found.items()
-    }
+    return in_half_precision(found)
 
 
 def _pictures() -> Float[Tensor, "k h w"]:

@@ -12,14 +12,12 @@ from torch import Tensor, nn
 from vaebook._checks import ImageShape
 from vaebook.data import load_dogs
 from vaebook.distributions import GaussianLikelihood
-from vaebook.explorer.plane_training import linear_weights
-from vaebook.explorer.weights import in_half_precision
+from vaebook.explorer.latent_sliders import LATENT_DIM, SIZE
+from vaebook.explorer.weights import in_half_precision, linear_weights
 from vaebook.metrics import rate_per_dimension
 from vaebook.models import MLP, VAE
 from vaebook.training import fit, seeded
 
-SIZE = 28  # pixels of a picture's side
-LATENT_DIM = 16
 SIGMA = 0.25  # of the pixels
 NUM_EPOCHS = 60
 NUM_SHOWN = 12  # dogs to go between

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from vaebook.distributions import GaussianLikelihood
 from vaebook.explorer.kinds import SHAPE, Dogs, dogs_of_five_kinds, framed
-from vaebook.explorer.plane_models import decoder_of, model_names
-from vaebook.explorer.principal import PrincipalMLP, principal_components
-from vaebook.explorer.weights import in_half_precision
+from vaebook.explorer.plane_models import EDGE, decoder_of, model_names
+from vaebook.explorer.training.principal import PrincipalMLP, principal_components
+from vaebook.explorer.weights import in_half_precision, linear_weights
 from vaebook.metrics.dogs import nearest_dog
 from vaebook.models import VAE, Autoencoder
 from vaebook.training import fit, seeded
@@ -29,8 +29,7 @@ NUM_TRAIN, NUM_SHOWN = 3000, 300
 NUM_COMPONENTS = 40  # which leave an error of 0.0003 per pixel
 NUM_EPOCHS = 60
 SEED = 3
-EDGE = 3.25  # measured codes lie on a grid from −EDGE to EDGE on both axes
-FINE, COARSE = 27, 21  # codes on a side of it
+FINE, COARSE = 27, 21  # measured codes on a side of the plane
 WITH_NARROW_GAPS = ("autoencoder", "beta 1", "beta 5")  # measured on the fine one
 
 
@@ -130,16 +129,6 @@ def _autoencoder(
 def _fit(model: nn.Module, dogs: Dogs) -> None:
     fit(model, dogs.images, num_epochs=NUM_EPOCHS, batch_size=100, lr=2e-3, seed=SEED)
     model.eval()
-
-
-def linear_weights(name: str, network: nn.Module) -> dict[str, Tensor]:
-    """Weights and biases of all linear layers, ``<name>.0.weight`` and so on."""
-    linear = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
-    return {
-        f"{name}.{place}.{part}": getattr(layer, part).detach()
-        for place, layer in enumerate(linear)
-        for part in ("weight", "bias")
-    }
 
 
 def _layers(name: str, decoder: nn.Module) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vaebook._checks import ImageShape
+from vaebook.explorer.plane_models import linear
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +59,4 @@ def _layers(widths: tuple[int, ...]) -> list[nn.Module]:
 
 
 def _fixed(weight: Tensor, bias: Tensor) -> nn.Linear:
-    layer = nn.utils.skip_init(nn.Linear, weight.shape[1], weight.shape[0])
-    with torch.no_grad():
-        layer.weight.copy_(weight)
-        layer.bias.copy_(bias)
-    return layer.requires_grad_(False)
+    return linear(weight, bias).requires_grad_(False)
