@@ -81,7 +81,7 @@ class LatentPlane(Widget):
         spreads = self.plane.get(f"{name}.spreads")
         return {
             "name": name,
-            "layers": pack_network(decoder_of(self.plane, name))[:-1],
+            "layers": pack_network(decoder_of(self.plane, name)[:-1], "int8"),
             "codes": pack_array(self.plane[f"{name}.codes"]),
             "spreads": None if spreads is None else pack_array(spreads),
             "distances": pack_array(self.plane[f"{name}.distances"], "uint8"),
@@ -96,7 +96,7 @@ class LatentPlane(Widget):
             self._draw_plane(axes[2 * place], name)
             image = self.decode(name, torch.tensor([START])).view(SIDE, SIDE)
             ax = axes[2 * place + 1]
-            ax.imshow(image, vmin=0, vmax=1, interpolation="bicubic")
+            ax.imshow(image.numpy(), vmin=0, vmax=1, interpolation="bicubic")
             ax.set(xticks=[], yticks=[], title="decoded")
         return figure
 
@@ -104,12 +104,12 @@ class LatentPlane(Widget):
         codes, shade = self.plane[f"{name}.codes"], self.plane[f"{name}.distances"]
         extent = (-EDGE, EDGE, -EDGE, EDGE)
         ax.imshow(
-            shade, cmap="Greys", vmin=DOG_THRESHOLD / 2, vmax=0.3, extent=extent, origin="lower",
+            shade.numpy(), cmap="Greys", vmin=DOG_THRESHOLD / 2, vmax=0.3, extent=extent, origin="lower",
             interpolation="bilinear",
         )  # fmt: skip
         vae = f"{name}.spreads" in self.plane
         colour = COLOURS["aggregate" if vae else "autoencoder"]
-        ax.plot(*codes.T, ".", ms=3, color=colour)
+        ax.plot(*codes.T.numpy(), ".", ms=3, color=colour)
         if vae:
             for radius in (1, 2):
                 ring = Circle((0, 0), radius, fill=False, ec=COLOURS["prior"], ls="--", lw=2)

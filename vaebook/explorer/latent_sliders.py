@@ -13,7 +13,9 @@ from vaebook.explorer.weights import pack_array, pack_network, trained_weights
 from vaebook.explorer.widget import Widget
 from vaebook.plots import COLOURS
 
-SIZE = 28  # pixels of a picture's side
+SIZE = 28  # pixels of a picture's side, in training
+ROWS, COLUMNS = slice(3, 25), slice(1, 27)  # with a dog in them; the paper round them is left out
+HEIGHT, WIDTH = ROWS.stop - ROWS.start, COLUMNS.stop - COLUMNS.start
 LATENT_DIM = 16
 ACTIVE = 0.05  # nats a latent carries at least to have a slider of its own
 
@@ -22,9 +24,10 @@ class LatentSliders(Widget):
     """A slider for each number of a code that carries something, and one for all that do not.
 
     The decoder is that of a VAE with sixteen latents, trained on dogs of all sixteen factors in 28
-    by 28 pixels, small enough for a page. Which latents are active is computed: those whose KL
-    term, averaged over test dogs, is 0.05 nats or more. A random sample draws all sixteen numbers
-    from N(0, 1); two dogs of the test set can be chosen, and the way between their codes be walked.
+    by 28 pixels, small enough for a page; its weights are whole numbers of 8 bits. Which latents
+    are active is computed: those whose KL term, averaged over test dogs, is 0.05 nats or more. A
+    random sample draws all sixteen numbers from N(0, 1); two dogs of the test set can be chosen,
+    and the way between their codes be walked.
 
     Source:
         Chapter 6, "what is in a code".
@@ -64,8 +67,9 @@ class LatentSliders(Widget):
     def data(self) -> dict[str, Any]:
         """The decoder, what each latent carries, and the codes of some dogs."""
         return {
-            "side": SIZE,
-            "layers": pack_network(self.decoder),
+            "height": HEIGHT,
+            "width": WIDTH,
+            "layers": pack_network(self.decoder, "int8"),
             "rates": [round(float(rate), 3) for rate in self.trained["rates"]],
             "active": self.active(),
             "codes": pack_array(self.trained["codes"]),
@@ -76,18 +80,19 @@ class LatentSliders(Widget):
         figure, (left, right) = plt.subplots(
             1, 2, figsize=(6.4, 2.6), width_ratios=(3, 2), layout="constrained"
         )
-        order = self.trained["rates"].argsort(descending=True)
-        left.bar(range(LATENT_DIM), self.trained["rates"][order], color=COLOURS["posterior"])
-        left.set_xticks(range(LATENT_DIM), [str(int(j) + 1) for j in order], fontsize=8)
+        rates, order = self.trained["rates"].sort(descending=True)
+        left.bar(range(LATENT_DIM), rates.tolist(), color=COLOURS["posterior"])
+        left.set_xticks(range(LATENT_DIM), [str(j + 1) for j in order.tolist()], fontsize=8)
         left.set(xlabel="latent", ylabel="KL term (nats)")
         left.grid(axis="x", visible=False)
         codes = torch.zeros(6, LATENT_DIM)
         for row, latent in enumerate(self.active()[:3]):
             codes[2 * row : 2 * row + 2, latent] = torch.tensor([-2.0, 2.0])
-        images = self.decode(codes).view(3, 2, SIZE, SIZE)
-        right.imshow(images.permute(0, 2, 1, 3).reshape(3 * SIZE, 2 * SIZE), vmin=0, vmax=1)
-        right.set_xticks([SIZE / 2, 1.5 * SIZE], ["−2", "2"])
+        images = self.decode(codes).view(3, 2, HEIGHT, WIDTH)
+        grid = images.permute(0, 2, 1, 3).reshape(3 * HEIGHT, 2 * WIDTH)
+        right.imshow(grid.numpy(), vmin=0, vmax=1)
+        right.set_xticks([WIDTH / 2, 1.5 * WIDTH], ["−2", "2"])
         names = [f"$z_{{{latent + 1}}}$" for latent in self.active()[:3]]
-        right.set_yticks([SIZE * (row + 0.5) for row in range(3)], names)
+        right.set_yticks([HEIGHT * (row + 0.5) for row in range(3)], names)
         right.grid(visible=False)
         return figure

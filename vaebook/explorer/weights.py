@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from vaebook._checks import check_choice, check_tensor
 
-LARGEST = {"uint8": 255, "int16": 32767}
+LARGEST = {"uint8": 255, "int8": 127, "int16": 32767}
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "identity": nn.Identity,
     "relu": nn.ReLU,
@@ -52,14 +52,17 @@ def pack_array(array: Float[Tensor, "..."], kind: str = "int16") -> dict[str, An
     """An array as whole numbers and their scale: ``array ≈ scale * numbers``.
 
     Args:
-        array: finite numbers of any shape.
-        kind: ``"int16"``, or ``"uint8"`` for numbers that are not negative.
+        array: finite numbers of any shape, for ``"int8"`` rows of a matrix.
+        kind: ``"int16"``; ``"uint8"`` for numbers that are not negative; or ``"int8"``, where each
+            row has a scale of its own.
 
     Returns:
-        What ``unpack`` of ``core.js`` reads: ``type``, ``shape``, ``scale``, ``data`` (base64).
+        What ``unpack`` of ``core.js`` reads: ``type``, ``shape``, ``scale`` (of rows packed, too),
+        ``data`` (base64).
 
     Raises:
-        ValueError: if numbers are not finite, or negative where ``kind`` cannot hold them.
+        ValueError: if numbers are not finite, or negative where ``kind`` cannot hold them, or no
+            matrix for ``"int8"``.
     """
     check_choice("kind", kind, LARGEST)
     check_tensor("array", array, floats=True)
@@ -70,25 +73,39 @@ def pack_array(array: Float[Tensor, "..."], kind: str = "int16") -> dict[str, An
         raise ValueError(
             f"the least number is {values.min():.3g}; expected none below 0 for uint8. Use int16."
         )
-    scale = float(np.abs(values).max(initial=0.0)) / LARGEST[kind] or 1.0
+    packed: dict[str, Any] = {"type": kind, "shape": list(values.shape)}
+    if kind == "int8":
+        if values.ndim != 2:
+            raise ValueError(
+                f"array has the shape {tuple(values.shape)}; expected rows and columns for int8. "
+                "Use int16."
+            )
+        scale = np.abs(values).max(1, keepdims=True, initial=0.0) / LARGEST[kind]
+        packed["scale"] = pack_array(torch.as_tensor(scale[:, 0]))
+        scale[scale == 0] = 1.0
+    else:
+        scale = float(np.abs(values).max(initial=0.0)) / LARGEST[kind] or 1.0
+        packed["scale"] = scale
     whole = np.rint(values / scale).astype(np.dtype(kind).newbyteorder("<"))
-    data = base64.b64encode(whole.tobytes()).decode("ascii")
-    return {"type": kind, "shape": list(values.shape), "scale": scale, "data": data}
+    return {**packed, "data": base64.b64encode(whole.tobytes()).decode("ascii")}
 
 
 def unpack_array(packed: dict[str, Any]) -> Float[Tensor, "..."]:
     """The numbers that a page sees."""
     kind = np.dtype(packed["type"]).newbyteorder("<")
     whole = np.frombuffer(base64.b64decode(packed["data"]), kind).reshape(packed["shape"])
-    return torch.as_tensor(whole.astype(np.float64) * packed["scale"]).float()
+    scale = packed["scale"]
+    rows = unpack_array(scale).double().numpy()[:, None] if isinstance(scale, dict) else scale
+    return torch.as_tensor(whole.astype(np.float64) * rows).float()
 
 
-def pack_network(network: nn.Sequential) -> list[dict[str, Any]]:
+def pack_network(network: nn.Sequential, kind: str = "int16") -> list[dict[str, Any]]:
     """Linear layers, each with the activation that follows it, for ``network`` of ``core.js``.
 
     Args:
         network: ``nn.Linear`` layers with activations of ``ACTIVATIONS`` between; layers that only
             reshape (``nn.Flatten``, ``nn.Unflatten``) are left out.
+        kind: of the weights, as in :func:`pack_array`; biases are ``"int16"``.
 
     Raises:
         ValueError: if it holds any other layer.
@@ -100,7 +117,7 @@ def pack_network(network: nn.Sequential) -> list[dict[str, Any]]:
             bias = layer.bias if layer.bias is not None else torch.zeros(layer.out_features)
             layers.append(
                 {
-                    "weight": pack_array(layer.weight),
+                    "weight": pack_array(layer.weight, kind),
                     "bias": pack_array(bias),
                     "activation": "identity",
                 }

@@ -3,17 +3,12 @@
 import pytest
 import torch
 
-from tests.vaebook.explorer.ships import assert_ships
 from vaebook.distributions import integrate, standard_normal, unit_uniform
 from vaebook.distributions.velocity import VelocityNetwork
 from vaebook.explorer import FlowExplorer, unpack_network
 from vaebook.explorer.flow import NOISES, field_of, layers_of, load_flow
 from vaebook.explorer.training.flow import as_layers
 from vaebook.training import seeded
-
-
-def test_it_ships() -> None:
-    assert_ships(FlowExplorer())
 
 
 def test_side_by_side_the_layers_are_the_network() -> None:

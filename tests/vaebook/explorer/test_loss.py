@@ -2,15 +2,10 @@
 
 import torch
 
-from tests.vaebook.explorer.ships import assert_ships
 from vaebook.distributions import CONVENTIONS
 from vaebook.explorer import LossCalculator
 from vaebook.explorer.loss import load_pictures
 from vaebook.explorer.training.loss import BETAS, SIGMAS
-
-
-def test_it_ships() -> None:
-    assert_ships(LossCalculator())
 
 
 def test_all_losses_in_circulation_can_be_picked() -> None:

@@ -18,6 +18,18 @@ def test_a_packed_array_comes_back_to_half_a_step(kind: str, steps: int) -> None
     assert unpack_array(pack_array(torch.zeros(3))).tolist() == [0, 0, 0]
 
 
+def test_in_8_bits_each_row_has_a_scale() -> None:
+    array = torch.randn(6, 9, generator=torch.Generator().manual_seed(0))
+    array[1:4] *= torch.tensor([[1e-3], [1e3], [0.0]])
+    packed = pack_array(array, "int8")
+    back = unpack_array(packed)
+    assert packed["scale"]["shape"] == [6]
+    largest = array.abs().amax(1, keepdim=True)
+    wide = largest.max() / 127 / 32767  # half a step of the scales' own scale, times 127
+    assert ((back - array).abs() <= 0.51 * largest / 127 + 64 * wide).all()
+    assert len(packed["data"]) == 72
+
+
 def test_a_packed_network_computes_what_it_did() -> None:
     network = MLP((64, 16), activation="silu").decoder(2, (1, 32, 32))
     assert isinstance(network, nn.Sequential)
@@ -39,6 +51,8 @@ def test_what_cannot_be_packed_is_refused() -> None:
         pack_network(nn.Sequential(nn.Conv2d(1, 1, 3)))
     with pytest.raises(ValueError, match="none below 0 for uint8"):
         pack_array(torch.tensor([-1.0, 1.0]), "uint8")
+    with pytest.raises(ValueError, match=r"shape \(3,\); expected rows and columns for int8"):
+        pack_array(torch.ones(3), "int8")
     with pytest.raises(ValueError, match="kind"):
         pack_array(torch.ones(2), "int4")
     with pytest.raises(ValueError, match="array"):

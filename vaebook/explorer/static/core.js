@@ -27,12 +27,15 @@
   };
 
   // ------------------------------------------------------------------ packed numbers, networks
-  /** The numbers of `pack_array` in vaebook/explorer/weights.py: integers times one scale. */
+  const WHOLE = { uint8: Uint8Array, int8: Int8Array, int16: Int16Array };
+  /** The numbers of `pack_array` in vaebook/explorer/weights.py: integers times a scale, one or one a row. */
   function unpack(packed) {
     const text = atob(packed.data);
     const bytes = Uint8Array.from(text, (letter) => letter.charCodeAt(0));
-    const whole = packed.type === "uint8" ? bytes : new Int16Array(bytes.buffer);
-    return Float32Array.from(whole, (value) => value * packed.scale);
+    const whole = new WHOLE[packed.type](bytes.buffer);
+    if (typeof packed.scale === "number") return Float32Array.from(whole, (value) => value * packed.scale);
+    const scales = unpack(packed.scale), width = packed.shape[1];
+    return Float32Array.from(whole, (value, at) => value * scales[Math.floor(at / width)]);
   }
 
   const ACTIVATIONS = {

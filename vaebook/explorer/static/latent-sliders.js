@@ -35,7 +35,7 @@ vaebookExplorer.define("latent-sliders", (explorer) => {
       explorer.set(Object.fromEntries(asleep.map((at) => [`z${at}`, Number(rest.input.value)]))));
     sliders.append(rest);
   }
-  const picture = (pixels, label) => explorer.picture({ height: data.side, width: data.side, pixels, label });
+  const picture = (pixels, label) => explorer.picture({ height: data.height, width: data.width, pixels, label });
   const onWay = (share) =>
     between(share, state.from, state.to).every((value, at) => Math.abs(value - code()[at]) < 1e-6);
   const way = explorer.slider({

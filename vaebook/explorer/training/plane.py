@@ -17,6 +17,7 @@ from vaebook.distributions import GaussianLikelihood
 from vaebook.explorer.kinds import SHAPE, Dogs, dogs_of_five_kinds, framed
 from vaebook.explorer.plane_models import EDGE, decoder_of, model_names
 from vaebook.explorer.training.principal import PrincipalMLP, principal_components
+from vaebook.explorer.training.rounding import rounded
 from vaebook.explorer.weights import in_half_precision, linear_weights
 from vaebook.metrics.dogs import nearest_dog
 from vaebook.models import VAE, Autoencoder
@@ -28,6 +29,7 @@ SIGMA = 0.5  # of the pixels: wide enough that one picture's ellipse can be seen
 NUM_TRAIN, NUM_SHOWN = 3000, 300
 NUM_COMPONENTS = 40  # which leave an error of 0.0003 per pixel
 NUM_EPOCHS = 60
+NUM_ROUNDED = 6000  # codes that the rounding of the weights minds
 SEED = 3
 FINE, COARSE = 27, 21  # measured codes on a side of the plane
 WITH_NARROW_GAPS = ("autoencoder", "beta 1", "beta 5")  # measured on the fine one
@@ -68,7 +70,17 @@ def train_plane() -> dict[str, Tensor]:
         found |= {f"{name}.codes": posterior.mean, f"{name}.spreads": posterior.stddev}
         found |= _layers(name, model.decoder)
     found |= _autoencoder(dogs, shown, network, found[f"{TARGET}.codes"])
-    return in_half_precision(found)
+    return in_half_precision(found | whole_numbers(found))
+
+
+def whole_numbers(plane: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The models' own layers, their weights rounded to 8 bits."""
+    with seeded(SEED):
+        codes = EDGE * (2 * torch.rand(NUM_ROUNDED, 2) - 1)
+    layers: dict[str, Tensor] = {}
+    for name in model_names(plane):
+        layers |= linear_weights(name, rounded(decoder_of(plane, name)[:-1], codes))
+    return layers
 
 
 def distances(decoder: nn.Module, size: int) -> Float[Tensor, "rows columns"]:
