@@ -10,7 +10,7 @@ from matplotlib.patches import Circle, Ellipse
 from torch import Tensor
 
 from vaebook.explorer.kinds import FRAME, KINDS
-from vaebook.explorer.plane_models import EDGE, decoder_of, load_plane, model_names
+from vaebook.explorer.plane_models import EDGE, decoder_of, load_plane, model_names, own_layers
 from vaebook.explorer.weights import pack_array, pack_network
 from vaebook.explorer.widget import Widget
 from vaebook.metrics.dogs import DOG_THRESHOLD
@@ -81,7 +81,7 @@ class LatentPlane(Widget):
         spreads = self.plane.get(f"{name}.spreads")
         return {
             "name": name,
-            "layers": pack_network(decoder_of(self.plane, name)[:-1], "int8"),
+            "layers": pack_network(own_layers(self.plane, name), "int8"),
             "codes": pack_array(self.plane[f"{name}.codes"]),
             "spreads": None if spreads is None else pack_array(spreads),
             "distances": pack_array(self.plane[f"{name}.distances"], "uint8"),
@@ -104,8 +104,8 @@ class LatentPlane(Widget):
         codes, shade = self.plane[f"{name}.codes"], self.plane[f"{name}.distances"]
         extent = (-EDGE, EDGE, -EDGE, EDGE)
         ax.imshow(
-            shade.numpy(), cmap="Greys", vmin=DOG_THRESHOLD / 2, vmax=0.3, extent=extent, origin="lower",
-            interpolation="bilinear",
+            shade.numpy(), cmap="Greys", vmin=DOG_THRESHOLD / 2, vmax=0.3, extent=extent,
+            origin="lower", interpolation="bilinear",
         )  # fmt: skip
         vae = f"{name}.spreads" in self.plane
         colour = COLOURS["aggregate" if vae else "autoencoder"]

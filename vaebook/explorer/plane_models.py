@@ -21,13 +21,18 @@ def model_names(plane: dict[str, Tensor]) -> list[str]:
 
 def decoder_of(plane: dict[str, Tensor], name: str) -> nn.Sequential:
     """The decoder of a model, from codes ``[n, 2]`` to pixels ``[n, p]``."""
+    return nn.Sequential(*own_layers(plane, name), linear(plane["basis"].T, plane["mean"]))
+
+
+def own_layers(plane: dict[str, Tensor], name: str) -> nn.Sequential:
+    """The layers of a decoder that are its own, from codes ``[n, 2]`` to components ``[n, c]``."""
     modules: list[nn.Module] = []
     place = 0
     while f"{name}.{place}.weight" in plane:
         weight, bias = (plane[f"{name}.{place}.{part}"] for part in ("weight", "bias"))
         modules += [linear(weight, bias), nn.SiLU()]
         place += 1
-    return nn.Sequential(*modules[:-1], linear(plane["basis"].T, plane["mean"]))
+    return nn.Sequential(*modules[:-1])
 
 
 def linear(weight: Tensor, bias: Tensor) -> nn.Linear:

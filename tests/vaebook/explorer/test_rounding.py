@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from vaebook.explorer import LatentSliders, pack_network, unpack_network
-from vaebook.explorer.plane_models import decoder_of, load_plane, model_names
+from vaebook.explorer.plane_models import load_plane, model_names, own_layers
 from vaebook.explorer.training.rounding import rounded
 
 
@@ -49,7 +49,7 @@ def test_a_page_keeps_it_and_the_network_that_was_given_stays(
 
 def test_the_models_that_ship_are_in_whole_numbers() -> None:
     plane = load_plane()
-    shipped = [LatentSliders().decoder, *(decoder_of(plane, n)[:-1] for n in model_names(plane))]
+    shipped = [LatentSliders().decoder, *(own_layers(plane, n) for n in model_names(plane))]
     for model in shipped:
         for layer in model:
             if isinstance(layer, nn.Linear):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from vaebook.distributions import GaussianLikelihood
 from vaebook.explorer.kinds import SHAPE, Dogs, dogs_of_five_kinds, framed
-from vaebook.explorer.plane_models import EDGE, decoder_of, model_names
+from vaebook.explorer.plane_models import EDGE, decoder_of, model_names, own_layers
 from vaebook.explorer.training.principal import PrincipalMLP, principal_components
 from vaebook.explorer.training.rounding import rounded
 from vaebook.explorer.weights import in_half_precision, linear_weights
@@ -79,7 +79,7 @@ def whole_numbers(plane: dict[str, Tensor]) -> dict[str, Tensor]:
         codes = EDGE * (2 * torch.rand(NUM_ROUNDED, 2) - 1)
     layers: dict[str, Tensor] = {}
     for name in model_names(plane):
-        layers |= linear_weights(name, rounded(decoder_of(plane, name)[:-1], codes))
+        layers |= linear_weights(name, rounded(own_layers(plane, name), codes))
     return layers
 
 

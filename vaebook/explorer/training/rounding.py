@@ -35,7 +35,7 @@ def rounded(network: nn.Sequential, codes: Float[Tensor, "n d"]) -> nn.Sequentia
     inputs, outputs = codes.double(), codes.double()
     for before, after in zip(exact, made, strict=True):
         outputs = before(outputs)
-        if isinstance(after, nn.Linear):
+        if isinstance(before, nn.Linear) and isinstance(after, nn.Linear):
             centred = inputs - inputs.mean(0)
             weight = _whole(before.weight, centred, outputs - outputs.mean(0))
             after.weight.copy_(weight)
