@@ -8,6 +8,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pytest
 from playwright.sync_api import Browser, Locator, Page
 
 from tests.conftest import PHONE, watched
@@ -48,6 +50,22 @@ def played(
             page.wait_for_selector(".explorer[data-live]")
         yield page
     context.close()
+
+
+def pages_of(name: str, *, ready: str = "[data-live]", **options: Any) -> tuple[Any, Any]:
+    """Fixtures of the tests of one widget: ``folder``, of a module, and ``page``, anew for each."""
+
+    @pytest.fixture(scope="module")
+    def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+        return tmp_path_factory.mktemp(name)
+
+    @pytest.fixture
+    def page(browser: Browser, folder: Path) -> Iterator[Page]:
+        with played(browser, folder, name, **options) as opened:
+            opened.wait_for_selector(f".explorer{ready}")
+            yield opened
+
+    return folder, page
 
 
 def state(page: Page) -> dict[str, Any]:
@@ -112,6 +130,15 @@ def colours_of(page: Page, number: int, places: list[tuple[float, float]]) -> li
             [number, places],
         )
     )
+
+
+def pixels_of(canvas: Locator) -> np.ndarray:
+    """Red, green, blue and opacity of each pixel of a canvas, ``[height, width, 4]``."""
+    height, width, levels = canvas.evaluate(
+        """(canvas) => [canvas.height, canvas.width, [...canvas.getContext("2d")
+            .getImageData(0, 0, canvas.width, canvas.height).data]]"""
+    )
+    return np.array(levels).reshape(height, width, 4)
 
 
 def violations(page: Page) -> list[str]:

@@ -6,18 +6,33 @@ What one of them does has a file of its own, ``test_explorer_….py``.
 import base64
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.conftest import PHONE, Book, watched
-from tests.explorers import change, played, state
+from tests.explorers import (
+    assert_accessible,
+    assert_still_without_scripts,
+    change,
+    played,
+    state,
+)
 from tests.pages import DESKTOP, PAGES, parse
 from vaebook.explorer import WIDGETS
 
 pytestmark = pytest.mark.browser
 MOST_BYTES = 1_500_000  # of all widgets of a page
 SCREENS = {"phone": PHONE, "desktop": DESKTOP}
+
+STATES: dict[str, list[dict[str, Any]]] = {  # that look else than the first
+    "latent-plane": [{"prior": "no name", "place": 4}],
+    "latent-sliders": [{"share": 0.5}],
+    "kl": [{"dims": "2"}, {"dims": "1", "direction": "pq"}],
+    "loss": [{"kl": "lots"}, {"reconstruction": "cross-entropy", "kl": "1000"}],
+    "flow": [{"noise": "uniform", "time": 1}],
+}
 
 every_widget = pytest.mark.parametrize("name", sorted(WIDGETS))
 
@@ -30,6 +45,18 @@ def test_on_paper_there_is_the_still_picture(browser: Browser, tmp_path: Path, n
         page.emulate_media(media="print")
         still.wait_for(state="visible")
         assert not live.is_visible()
+
+
+@every_widget
+def test_it_is_accessible(browser: Browser, tmp_path: Path, name: str) -> None:
+    assert_accessible(browser, tmp_path, name, *STATES[name])
+
+
+@every_widget
+def test_without_scripts_the_still_picture_stands(
+    browser: Browser, tmp_path: Path, name: str
+) -> None:
+    assert_still_without_scripts(browser, tmp_path, name)
 
 
 @every_widget

@@ -1,6 +1,5 @@
 """The flow of chapter 14 in a browser: PyTorch's paths, the clock, and hands on the noise."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +9,12 @@ from playwright.sync_api import Browser, Page
 
 from tests.explorers import (
     ROOT,
-    assert_accessible,
     assert_quick,
-    assert_still_without_scripts,
     change,
     drag,
     handle,
+    pages_of,
+    pixels_of,
     played,
     settle,
     state,
@@ -28,18 +27,7 @@ from vaebook.training import seeded
 pytestmark = pytest.mark.browser
 NEAR = 1e-2
 BASES = {"normal": standard_normal(2), "uniform": unit_uniform(2)}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("flow")
-
-
-@pytest.fixture
-def page(browser: Browser, folder: Path) -> Iterator[Page]:
-    with played(browser, folder, "flow") as opened:
-        opened.wait_for_selector(".explorer[data-ready]")
-        yield opened
+folder, page = pages_of("flow", ready="[data-ready]")
 
 
 def seconds_of(page: Page) -> float:
@@ -149,11 +137,7 @@ def test_the_dog_is_of_the_kind_where_the_path_ends(page: Page) -> None:
         end = integrate(field, torch.tensor([start]), num_steps=200).points
         kind = int(shipped["kinds"][torch.cdist(end, shipped["codes"]).argmin()])
         picture = page.locator(".flow-dog canvas")
-        shown = picture.evaluate(
-            """(canvas) => [...canvas.getContext("2d")
-                .getImageData(0, 0, canvas.width, canvas.height).data]
-                .filter((_, at) => at % 4 === 0)"""
-        )
+        shown = pixels_of(picture)[..., 0].flatten()
         expected = 255 * shipped["pictures"][kind].flatten()
         assert (torch.tensor(shown) - expected).abs().max() < 2.6  # of 255: a hundredth
         name = picture.get_attribute("aria-label") or ""
@@ -181,6 +165,18 @@ def test_what_is_seen_is_said(page: Page) -> None:
     assert "Your draw becomes the code of a dog" in spoken
 
 
+def test_all_that_is_drawn_is_named(page: Page) -> None:
+    note = page.locator(".explorer-note")
+    assert "black dot: where it is at this time." in note.inner_text()
+    assert "frame" not in note.inner_text()
+    change(page, noise="uniform")
+    assert "Blue frame: the square that the noise fills" in note.inner_text()
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(
+        "document.querySelector('.explorer-note').textContent.includes('white dot')"
+    )
+
+
 def test_a_redraw_fits_into_a_frame(page: Page) -> None:
     states: list[dict[str, Any]] = [
         {"noise": noise, "time": time / 10, "start": [time / 5 - 1, 1 - time / 5]}
@@ -188,11 +184,3 @@ def test_a_redraw_fits_into_a_frame(page: Page) -> None:
         for time in range(11)
     ]
     assert_quick(page, states)
-
-
-def test_it_is_accessible(browser: Browser, folder: Path) -> None:
-    assert_accessible(browser, folder, "flow", {"noise": "uniform", "time": 1})
-
-
-def test_without_scripts_the_still_picture_stands(browser: Browser, folder: Path) -> None:
-    assert_still_without_scripts(browser, folder, "flow")

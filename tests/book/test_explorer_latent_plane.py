@@ -1,7 +1,6 @@
 """The latent plane of the first page in a browser: PyTorch's pictures, and hands on them."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,12 @@ from torch.nn.functional import grid_sample
 
 from tests.explorers import (
     ROOT,
-    assert_accessible,
     assert_quick,
-    assert_still_without_scripts,
     change,
     drag,
     handle,
+    pages_of,
+    pixels_of,
     played,
     settle,
     state,
@@ -39,11 +38,7 @@ NAME = "latent-plane"
 ON_VAE, ON_AUTOENCODER = "Code on the plane of the VAE", "Code on the plane of the autoencoder"
 PICTURES = {"autoencoder": 0, "VAE": 1}
 CODES = (torch.rand(20, 2, generator=torch.Generator().manual_seed(15)) * 2 - 1) * 3
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp(NAME)
+folder, page = pages_of(NAME, reduced_motion="reduce")
 
 
 @pytest.fixture(scope="module")
@@ -51,23 +46,9 @@ def widget() -> LatentPlane:
     return LatentPlane()
 
 
-@pytest.fixture
-def page(browser: Browser, folder: Path) -> Iterator[Page]:
-    with played(browser, folder, NAME, reduced_motion="reduce") as opened:
-        yield opened
-
-
 def drawn(page: Page, number: int) -> np.ndarray:
     """The grey levels of a decoded picture, as they stand on the canvas."""
-    levels = page.evaluate(
-        """(number) => {
-            const canvas = document.querySelectorAll("canvas.explorer-image")[number];
-            const all = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-            return Array.from({ length: all.data.length / 4 }, (_, at) => all.data[4 * at]);
-        }""",
-        number,
-    )
-    return np.array(levels)
+    return pixels_of(page.locator("canvas.explorer-image").nth(number))[..., 0].flatten()
 
 
 def worst_pixel(page: Page, widget: LatentPlane, place: int) -> float:
@@ -256,20 +237,12 @@ def test_a_redraw_fits_into_a_frame(page: Page) -> None:
     assert_quick(page, [{"code": code, "place": at % 5} for at, code in enumerate(CODES.tolist())])
 
 
-def test_it_is_accessible(browser: Browser, folder: Path) -> None:
-    assert_accessible(browser, folder, NAME, {"prior": "no name", "place": 4})
-
-
 def test_a_missing_label_is_found(page: Page) -> None:
     page.evaluate("document.querySelector('.explorer-slider label').remove()")
     page.evaluate("document.querySelector('.explorer-handle').removeAttribute('aria-label')")
     found = " ".join(violations(page))
     assert "label: <input" in found
     assert "aria-input-field-name: <div" in found
-
-
-def test_without_scripts_the_still_picture_stands(browser: Browser, folder: Path) -> None:
-    assert_still_without_scripts(browser, folder, NAME)
 
 
 def test_the_picture_has_as_many_pixels_as_the_decoder(page: Page) -> None:

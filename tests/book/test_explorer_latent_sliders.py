@@ -1,21 +1,17 @@
 """The sliders of chapter 6 in a browser: PyTorch's pictures, and hands on them."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
 from tests.explorers import (
     ROOT,
-    assert_accessible,
     assert_quick,
-    assert_still_without_scripts,
     change,
     handle,
-    played,
+    pages_of,
+    pixels_of,
     settle,
     state,
 )
@@ -26,11 +22,7 @@ pytestmark = pytest.mark.browser
 MOST_WRONG = 1e-2  # per pixel
 NAME = "latent-sliders"
 CODES = torch.randn(20, LATENT_DIM, generator=torch.Generator().manual_seed(15))
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp(NAME)
+folder, page = pages_of(NAME)
 
 
 @pytest.fixture(scope="module")
@@ -38,23 +30,9 @@ def widget() -> LatentSliders:
     return LatentSliders()
 
 
-@pytest.fixture
-def page(browser: Browser, folder: Path) -> Iterator[Page]:
-    with played(browser, folder, NAME) as opened:
-        yield opened
-
-
 def drawn(page: Page, number: int = 0) -> np.ndarray:
     """The pixels of a picture, as they stand on the canvas."""
-    levels = page.evaluate(
-        """(number) => {
-            const canvas = document.querySelectorAll("canvas.explorer-image")[number];
-            const all = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-            return Array.from({ length: all.data.length / 4 }, (_, at) => all.data[4 * at]);
-        }""",
-        number,
-    )
-    return np.array(levels) / 255
+    return pixels_of(page.locator("canvas.explorer-image").nth(number))[..., 0].flatten() / 255
 
 
 def numbers(code: torch.Tensor) -> dict[str, float]:
@@ -161,13 +139,9 @@ def test_what_is_seen_is_said(page: Page) -> None:
     assert "z13 0." in page.locator(".explorer-spoken").inner_text()
 
 
+def test_why_the_dog_in_the_middle_is_blurred_is_said(page: Page) -> None:
+    assert "With all numbers at 0 it is blurred" in page.locator(".explorer-note").inner_text()
+
+
 def test_a_redraw_fits_into_a_frame(page: Page) -> None:
     assert_quick(page, [numbers(code) for code in CODES])
-
-
-def test_it_is_accessible(browser: Browser, folder: Path) -> None:
-    assert_accessible(browser, folder, NAME)
-
-
-def test_without_scripts_the_still_picture_stands(browser: Browser, folder: Path) -> None:
-    assert_still_without_scripts(browser, folder, NAME)

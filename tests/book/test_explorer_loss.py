@@ -1,21 +1,20 @@
 """The calculator of chapter 07 in a browser: the numbers of the package, and what is typed."""
 
 import itertools
-from collections.abc import Iterator
-from pathlib import Path
+import re
 from typing import Any, get_args
 
 import pytest
 import torch
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
+from tests.conftest import PHONE
 from tests.explorers import (
     ROOT,
-    assert_accessible,
     assert_quick,
-    assert_still_without_scripts,
     change,
-    played,
+    pages_of,
+    pixels_of,
     settle,
     state,
 )
@@ -25,17 +24,7 @@ from vaebook.explorer.loss import load_pictures
 
 pytestmark = pytest.mark.browser
 KL, SHAPE = "Weight on the KL", "Picture, c × h × w"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("loss")
-
-
-@pytest.fixture
-def page(browser: Browser, folder: Path) -> Iterator[Page]:
-    with played(browser, folder, "loss") as opened:
-        yield opened
+folder, page = pages_of("loss")
 
 
 def computed(page: Page, **values: Any) -> dict[str, Any]:
@@ -142,18 +131,10 @@ def test_fractions_and_letters_are_understood(page: Page, typed: str, value: flo
     assert found["b"] == pytest.approx(value)
 
 
-def pixels_of(page: Page, place: int) -> torch.Tensor:
+def row(page: Page, place: int) -> torch.Tensor:
     """The brightness of a row of pictures, from 0 to 1."""
-    found = (
-        page.locator(".loss-row canvas")
-        .nth(place)
-        .evaluate(
-            """(canvas) => [...canvas.getContext("2d")
-            .getImageData(0, 0, canvas.width, canvas.height).data]
-            .filter((_, at) => at % 4 === 0)"""
-        )
-    )
-    return torch.tensor(found).view(28, 4, 28).transpose(0, 1) / 255
+    levels = pixels_of(page.locator(".loss-row canvas").nth(place))[..., 0]
+    return torch.tensor(levels).view(28, 4, 28).transpose(0, 1) / 255
 
 
 @pytest.mark.parametrize(
@@ -173,7 +154,7 @@ def test_the_pictures_are_those_of_the_nearest_model(
     for place, pictures in enumerate(
         (shipped["data"], shipped[expected][:4], shipped[expected][4:])
     ):
-        assert (pixels_of(page, place) - pictures).abs().max() < 1e-2
+        assert (row(page, place) - pictures).abs().max() < 1e-2
     assert f"= {expected.split()[-1]}:" in page.locator(".loss-name").inner_text()
 
 
@@ -181,11 +162,58 @@ def test_the_answers_of_the_chapter(page: Page) -> None:
     page.get_by_label("A loss in circulation").select_option("squared error, mean + KL, sum")
     page.get_by_label(SHAPE).fill("1 × 28 × 28")
     assert "Pixels with σ = 19.8" in results(page)
-    alike = pixels_of(page, 1)
+    alike = row(page, 1)
     assert alike.std(0).max() < 0.05
     page.get_by_label(KL).fill("1/M")
     assert "Pixels with σ = 0.707" in results(page)
-    assert pixels_of(page, 1).std(0).max() > 0.2
+    assert row(page, 1).std(0).max() > 0.2
+
+
+def test_the_letters_of_the_working_are_explained(page: Page) -> None:
+    text = results(page)
+    assert "This loss is a × squared error + b × KL, both summed." in text
+    assert re.search(r"a = .*, the weight of the error\nb = .*, the weight of the KL\n", text)
+    page.get_by_text("BCE", exact=True).click()
+    assert "This loss is a × cross-entropy + b × KL" in results(page)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"kl": "1"}, "None was trained at so large a σ as 78.4. The nearest of"),
+        ({"kl": "1e-9"}, "None was trained at so small a σ as 0.00248. The nearest of"),
+        ({"kl": "0.004"}, "The nearest of"),
+        ({"reconstruction": "cross-entropy", "kl": "1"}, "None was trained at so large a β as"),
+        ({"reconstruction": "cross-entropy", "kl": "1/M"}, "The nearest of"),
+    ],
+)
+def test_where_no_model_is_near_it_is_said(page: Page, values: dict[str, str], told: str) -> None:
+    change(page, **values)
+    assert page.locator(".loss-name").inner_text().startswith(told)
+
+
+def test_a_mistake_is_told_once(page: Page) -> None:
+    page.get_by_label(KL).fill("lots")
+    settle(page)
+    shown = page.locator(".explorer-live > :not(.explorer-spoken)").all_inner_texts()
+    assert " ".join(shown).count("“lots” is no number") == 1
+    assert "still the pictures of what could be read before" in results(page)
+
+
+def test_on_a_phone_the_pictures_stay_in_sight_of_what_is_typed(page: Page) -> None:
+    samples = page.locator(".loss-row canvas").last
+    for label in ("A loss in circulation", KL, "Numbers in a code"):
+        field = page.get_by_label(label)
+        field.scroll_into_view_if_needed()
+        field.focus()
+        where = samples.bounding_box()
+        assert where is not None
+        assert where["y"] >= 0
+        assert where["y"] + where["height"] <= PHONE["height"]
+        box = field.bounding_box()
+        assert box is not None
+        middle = [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]
+        assert field.evaluate("(field, at) => document.elementFromPoint(...at) === field", middle)
 
 
 def test_keys_are_enough(page: Page) -> None:
@@ -209,11 +237,3 @@ def test_a_finger_is_enough(page: Page) -> None:
 
 def test_a_redraw_fits_into_a_frame(page: Page) -> None:
     assert_quick(page, [{"kl": str(10**power)} for power in range(-4, 4)])
-
-
-def test_it_is_accessible(browser: Browser, folder: Path) -> None:
-    assert_accessible(browser, folder, "loss", {"kl": "lots"}, {"reconstruction": "cross-entropy"})
-
-
-def test_without_scripts_the_still_picture_stands(browser: Browser, folder: Path) -> None:
-    assert_still_without_scripts(browser, folder, "loss")

@@ -1,7 +1,7 @@
 /* Points that a velocity field carries from noise to codes, by Runge and Kutta's method. */
 vaebookExplorer.define("flow", (explorer) => {
   "use strict";
-  const { element, number, clamp, unpack, network, still } = vaebookExplorer;
+  const { element, number, clamp, unpack, network, scheme, still } = vaebookExplorer;
   const { root, live, data } = explorer;
   const COUNT = 200, SECONDS = 4, STEP = 1 / data.steps, SIDE = Math.sqrt(3);
   const layers = { normal: network(data.fields.normal), uniform: network(data.fields.uniform) };
@@ -214,6 +214,14 @@ vaebookExplorer.define("flow", (explorer) => {
   });
   explorer.describe = (state) => `Time ${number(state.time)}: ${Math.round(100 * arrived(state))} % of the points are near a code. Your draw becomes the code of ${dog(follow(state).kind)}.`;
 
+  const note = element("p", { class: "explorer-note" });
+  explorer.parts.push((state) => {
+    note.textContent = "Squares: codes of an autoencoder with two numbers, of dogs of five kinds, brought to mean 0 and size 1. " +
+      "Small dots: draws of noise on their way. Arrows: the field at this time, a network with 48 units in two layers, trained by flow matching. " +
+      `Blue ring: your draw of noise. Blue line: its path; ${scheme() === "dark" ? "white" : "black"} dot: where it is at this time.` +
+      (state.noise === "uniform" ? " Blue frame: the square that the noise fills; none lies outside." : "");
+  });
+
   live.append(
     noise,
     element("div", { class: "flow-row" }, plane.box,
@@ -221,8 +229,7 @@ vaebookExplorer.define("flow", (explorer) => {
         element("div", { class: "flow-player" }, player, clock),
         element("p", { class: "flow-share" }, share, ` of ${COUNT} points are within ${data.near} of a code.`),
         element("div", { class: "flow-dog" }, picture, goal))),
-    element("p", { class: "explorer-note" },
-      "Squares: codes of an autoencoder with two numbers, of dogs of five kinds, brought to mean 0 and size 1. Dots: draws of noise on their way. Arrows: the field at this time, a network with 48 units in two layers, trained by flow matching. Line: the path of your draw."),
+    note,
   );
   root.explorer.flow = { path, velocity: (name, place, t) => [...velocity(name, place, waves(t))], arrived: (change) => arrived({ ...explorer.state, ...change }) };
 });

@@ -81,6 +81,12 @@ vaebookExplorer.define("kl", (explorer) => {
     values.forEach((value, at) => context.lineTo(...plane.at(grid[at], value)));
   }
 
+  /** The same down to 0 at both ends, to be filled. */
+  function traceArea(context, plane, values) {
+    trace(context, plane, values);
+    for (const z of [X[1], X[0]]) context.lineTo(...plane.at(z, 0));
+  }
+
   /** A line with ticks at the whole numbers. */
   function axis(context, plane) {
     context.strokeStyle = ink("quiet");
@@ -99,13 +105,20 @@ vaebookExplorer.define("kl", (explorer) => {
     context.stroke();
   }
 
-  /** An arrow from a place in pixels: 30 pixels for a slope of 1, at most 90, none where it is flat. */
-  function arrow(context, [x, y], [right, up]) {
+  /** An arrow from a place in pixels: 30 pixels for a slope of 1, at most 90, none where it is flat.
+      At the edge of the plane it is shorter, and where there is no room at all it stands beside. */
+  function arrow(context, plane, place, [right, up]) {
     const slope = Math.hypot(right, up);
     if (slope < 0.02) return;
-    const length = clamp(30 * slope, 12, 90), way = [right / slope, -up / slope], start = 13;
+    const way = [right / slope, -up / slope], side = [-way[1], way[0]], start = 13, sizes = [plane.width, plane.height];
+    const room = Math.min(...[0, 1].map((i) => {
+      if (Math.abs(way[i]) < 1e-9) return Infinity;
+      return ((way[i] > 0 ? sizes[i] - 5 : 5) - place[i]) / way[i];
+    })) - start;
+    const length = Math.min(clamp(30 * slope, 12, 90), Math.max(room, 24)), missing = Math.max(0, length - room);
+    const inward = Math.sign((sizes[0] / 2 - place[0]) * side[0] + (sizes[1] / 2 - place[1]) * side[1]) || 1;
+    const [x, y] = [0, 1].map((i) => place[i] - missing * way[i] + (missing ? 22 * inward * side[i] : 0));
     const end = [x + way[0] * (start + length), y + way[1] * (start + length)];
-    const side = [-way[1], way[0]];
     context.strokeStyle = context.fillStyle = explorer.colour("gan");
     context.lineWidth = 3.5;
     context.beginPath();
@@ -118,6 +131,17 @@ vaebookExplorer.define("kl", (explorer) => {
     context.fill();
   }
 
+  /** Where the letters of the bells stand: q over its top, p beside the flank that is farther from it. */
+  function letters(plane) {
+    const { mu, sigma, m, tau } = explorer.state, high = bell(1.55, 0, 1) / tau;
+    const within = ([x, y], right, up) => [clamp(x + right, 10, plane.width - 10), y - up];
+    const q = within(plane.at(mu, bell(0, 0, sigma)), 0, 11);
+    const flanks = [-1, 1].map((way) => within(plane.at(m + 1.55 * way * tau, high), 9 * way, 1));
+    const [left, right] = flanks.map((place) => apart(place, q));
+    return { q, p: flanks[left >= 20 || left >= right ? 0 : 1] };
+  }
+  const apart = ([a, b], [c, d]) => Math.hypot(a - c, b - d);
+
   function paintDensities(context, plane) {
     const { mu, sigma, m, tau } = explorer.state;
     const peak = 0.4 / Math.min(sigma, tau);
@@ -127,9 +151,11 @@ vaebookExplorer.define("kl", (explorer) => {
     for (const [name, letter, mean, spread] of [["prior", "p", m, tau], ["posterior", "q", mu, sigma]]) {
       const top = bell(mean, mean, spread);
       context.strokeStyle = context.fillStyle = explorer.colour(name);
-      trace(context, plane, grid.map((z) => bell(z, mean, spread)));
+      const heights = grid.map((z) => bell(z, mean, spread));
+      trace(context, plane, heights);
       context.lineWidth = 2.5;
       context.stroke();
+      traceArea(context, plane, heights);
       context.globalAlpha = 0.16;
       context.fill();
       context.globalAlpha = 1;
@@ -140,12 +166,11 @@ vaebookExplorer.define("kl", (explorer) => {
       context.stroke();
       context.fillStyle = explorer.colour(name, "text");
       Object.assign(context, { font: LETTERS, textAlign: "center", textBaseline: "bottom" });
-      const [x, y] = plane.at(letter === "q" ? mean : mean - 1.55 * spread, letter === "q" ? top : bell(1.55, 0, 1) / spread);
-      context.fillText(letter, clamp(x, 10, plane.width - 10) - (letter === "p" ? 9 : 0), y - (letter === "q" ? 11 : 1));
+      context.fillText(letter, ...letters(plane)[letter]);
     }
     const slope = gradient(explorer.state);
-    arrow(context, plane.at(...places.mu(explorer.state)), [-slope.mu, 0]);
-    arrow(context, plane.at(...places.sigma(explorer.state)), [-slope.sigma, 0]);
+    arrow(context, plane, plane.at(...places.mu(explorer.state)), [-slope.mu, 0]);
+    arrow(context, plane, plane.at(...places.sigma(explorer.state)), [-slope.sigma, 0]);
   }
 
   /** What is integrated, over a grid wide and fine enough for its two areas. */
@@ -168,14 +193,13 @@ vaebookExplorer.define("kl", (explorer) => {
     return { paid, refunded };
   }
 
-  let areasNow = areas(explorer.state); // of what is shown
+  let areasNow = areas(explorer.state), priceNow = grid.map(integrand(explorer.state)); // of what is shown
   function paintIntegrand(context, plane) {
-    const values = grid.map(integrand(explorer.state));
-    const high = Math.max(0.25, ...values), low = Math.min(-0.12, ...values), room = 0.1 * (high - low);
+    const values = priceNow, high = highest(values), low = Math.min(-0.12, ...values), room = 0.1 * (high - low);
     plane.y = [low - room, high + 2.4 * room];
     const paidBy = forward(explorer.state) ? "posterior" : "prior";
     for (const [name, keep] of [[paidBy, Math.max], ["autoencoder", Math.min]]) {
-      trace(context, plane, values.map((value) => keep(value, 0)));
+      traceArea(context, plane, values.map((value) => keep(value, 0)));
       context.fillStyle = explorer.colour(name);
       context.globalAlpha = 0.75;
       context.fill();
@@ -193,6 +217,36 @@ vaebookExplorer.define("kl", (explorer) => {
     context.fillStyle = ink("ink");
     Object.assign(context, { font: "italic 15px Georgia, 'Times New Roman', serif", textAlign: "left", textBaseline: "top" });
     context.fillText(forward(explorer.state) ? "q log(q/p)" : "p log(p/q)", 8, 6);
+    markScale(context, plane, roundHeight(high));
+  }
+  const highest = (values) => Math.max(0.25, ...values);
+  /** A round number below the top of the curve. */
+  function roundHeight(high) {
+    const power = 10 ** Math.floor(Math.log10(high));
+    return [8, 5, 2, 1, 0.5].find((times) => times * power <= 0.8 * high) * power;
+  }
+  const heightText = (mark) => `${number(mark, mark < 1 ? 1 : 0)} ${mark === 1 ? "nat" : "nats"} per unit of z`;
+
+  /** A dashed line there, so that the height of the curve can be read. */
+  function markScale(context, plane, mark) {
+    const [left, y] = plane.at(X[0], mark), [q, p] = onLine(explorer.state);
+    const atRight = (forward(explorer.state) ? q : p).mean <= 0; // where the curve is not
+    context.strokeStyle = context.fillStyle = ink("quiet");
+    context.lineWidth = 1;
+    context.setLineDash([4, 4]);
+    context.beginPath();
+    context.moveTo(left, y);
+    context.lineTo(plane.width, y);
+    context.stroke();
+    context.setLineDash([]);
+    Object.assign(context, { font: "12px system-ui, sans-serif", textAlign: atRight ? "right" : "left", textBaseline: "top" });
+    context.fillText(heightText(mark), atRight ? plane.width - 8 : 8, y + 4);
+  }
+
+  /** Beyond an end of the first axis: with 1 the one without a handle, with −1 the other, past the handle. */
+  function lettered(plane, { x, y, a, turn }, end) {
+    const far = 2 * a * (plane.width / (plane.x[1] - plane.x[0])) + (end > 0 ? 12 : 24), [left, top] = plane.at(x, y);
+    return [clamp(left - end * far * Math.cos(turn), 10, plane.width - 10), clamp(top + end * far * Math.sin(turn), 12, plane.height - 12)];
   }
 
   function paintPlane(context, plane) {
@@ -206,6 +260,8 @@ vaebookExplorer.define("kl", (explorer) => {
     context.lineTo(...plane.at(0, plane.y[1]));
     context.stroke();
     const unit = plane.width / (plane.x[1] - plane.x[0]);
+    const [ofQ, ofP] = [lettered(plane, q, 1), lettered(plane, p, 1)]; // at the end without a handle
+    const lettersAt = { q: ofQ, p: apart(ofQ, ofP) < 20 ? lettered(plane, p, -1) : ofP };
     for (const [name, letter, { x, y, a, b, turn }] of [["prior", "p", p], ["posterior", "q", q]]) {
       context.strokeStyle = context.fillStyle = explorer.colour(name);
       for (const times of [2, 1]) {
@@ -219,13 +275,12 @@ vaebookExplorer.define("kl", (explorer) => {
       }
       context.fillStyle = explorer.colour(name, "text");
       Object.assign(context, { font: LETTERS, textAlign: "center", textBaseline: "middle" });
-      const far = 2 * a * unit + 12, [left, top] = plane.at(x, y);
-      context.fillText(letter, left - far * Math.cos(turn), top + far * Math.sin(turn));
+      context.fillText(letter, ...lettersAt[letter]);
     }
     const u = [Math.cos(q.turn), Math.sin(q.turn)], v = [-u[1], u[0]], round = -slope.turn / (2 * q.a);
-    arrow(context, plane.at(q.x, q.y), [-slope.x, -slope.y]);
-    arrow(context, plane.at(...tip(q, "a")), [-slope.a * u[0] + round * v[0], -slope.a * u[1] + round * v[1]]);
-    arrow(context, plane.at(...tip(q, "b")), [-slope.b * v[0], -slope.b * v[1]]);
+    arrow(context, plane, plane.at(q.x, q.y), [-slope.x, -slope.y]);
+    arrow(context, plane, plane.at(...tip(q, "a")), [-slope.a * u[0] + round * v[0], -slope.a * u[1] + round * v[1]]);
+    arrow(context, plane, plane.at(...tip(q, "b")), [-slope.b * v[0], -slope.b * v[1]]);
   }
 
   // ------------------------------------------------------------------ what is dragged
@@ -266,7 +321,7 @@ vaebookExplorer.define("kl", (explorer) => {
     x: X, y: [0, 1], ratio: 0.26, paint: paintIntegrand,
     label: () => {
       const { paid, refunded } = areasNow;
-      return `What the KL divergence adds up along the line: ${number(paid)} nats paid, ${number(refunded)} refunded.`;
+      return `What the KL divergence adds up along the line: ${number(paid)} nats paid, ${number(refunded)} refunded; a dashed line at ${heightText(roundHeight(highest(priceNow)))}.`;
     },
   });
 
@@ -317,7 +372,7 @@ vaebookExplorer.define("kl", (explorer) => {
   };
   const total = element("strong", { class: "kl-total" });
   const cells = Array.from({ length: 4 }, () => ({ symbol: element("span", { class: "kl-symbol" }), value: element("span", { class: "kl-value" }) }));
-  const formula = element("div", { class: "kl-formula" }, total);
+  const formula = element("div", { class: "kl-formula" });
   cells.forEach(({ symbol, value }, at) => {
     formula.append(element("span", { class: "kl-part" }, ["= ½ (", "+", "−", "−"][at],
       element("span", { class: "kl-piece" }, symbol, value), at === 3 ? ")" : ""));
@@ -329,7 +384,7 @@ vaebookExplorer.define("kl", (explorer) => {
     const slope = gradient(state);
     return state.dims === "1"
       ? `∂KL/∂μ = ${number(slope.mu, 2)},  ∂KL/∂σ = ${number(slope.sigma, 2)}`
-      : `∂KL/∂μ = (${number(slope.x, 2)}, ${number(slope.y, 2)}),  by the spreads of q: ${number(slope.a, 2)} and ${number(slope.b, 2)}`;
+      : `∂KL/∂μ = (${number(slope.x, 2)}, ${number(slope.y, 2)}). For each unit that q is made wider: ${number(slope.a, 2)} nats along the axis whose handle turns it, ${number(slope.b, 2)} along the other`;
   }
   const matrix = (gaussian) => {
     const [xx, xy, yy] = covariance(gaussian).map((value) => number(value));
@@ -344,7 +399,7 @@ vaebookExplorer.define("kl", (explorer) => {
     return `${arrows} Below, shaded: ${number(paid)} nats paid − ${number(refunded)} refunded.`;
   }
   explorer.parts.push((state) => {
-    areasNow = areas(state);
+    [areasNow, priceNow] = [areas(state), grid.map(integrand(state))];
     line.ratio = root.clientWidth < 500 ? 0.6 : 0.42; // high enough for a finger
     const found = current(state), symbols = SYMBOLS[state.dims + state.direction];
     total.textContent = `KL(${forward(state) ? "q ‖ p" : "p ‖ q"}) = ${number(nats(found), 3)} nats`;
@@ -368,7 +423,7 @@ vaebookExplorer.define("kl", (explorer) => {
     element("div", { class: "explorer-row" },
       explorer.choice({ key: "dims", label: "Gaussians on", options: [["1", "a line"], ["2", "a plane"]] }),
       explorer.choice({ key: "direction", label: "Direction", options: [["qp", "KL(q ‖ p)"], ["pq", "KL(p ‖ q)"]] })),
-    oneDimension, flat.box, formula, slopes, legend, sliders,
+    element("div", { class: "explorer-stage" }, oneDimension, flat.box, total), formula, slopes, legend, sliders,
     element("div", { class: "explorer-row kl-buttons" },
       explorer.button("Make q equal p", () => {
         const { m, tau, p } = explorer.state;

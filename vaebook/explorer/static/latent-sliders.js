@@ -47,7 +47,9 @@ vaebookExplorer.define("latent-sliders", (explorer) => {
   const start = (change) => explorer.set({ rest: 0, share: 0, ...change });
   explorer.live.append(
     element("div", { class: "ls-columns" },
-      element("div", { class: "ls-dog" }, picture(() => decode(code()), () => "The decoded dog")), sliders),
+      element("div", { class: "ls-dog" }, picture(() => decode(code()), () => "The decoded dog"),
+        element("p", { class: "explorer-note" }, "With all numbers at 0 it is blurred: a decoder draws the mean of the dogs that a code may stand for, and the code in the middle may stand for many.")),
+      sliders),
     element("div", { class: "ls-way" },
       picture(({ from }) => decode(dogs[from]), ({ from }) => `Dog ${from + 1} of the test set`), way,
       picture(({ to }) => decode(dogs[to]), ({ to }) => `Dog ${to + 1} of the test set`)),

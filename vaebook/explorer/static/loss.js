@@ -139,19 +139,27 @@ vaebookExplorer.define("loss", (explorer) => {
       return written === digits(value) ? written : `${written} = ${digits(value)}`;
     };
     return [
-      `a = ${product(first, a)}`, `b = ${product(second, b)}`,
+      `This loss is a × ${crossed ? "cross-entropy" : "squared error"} + b × KL, both summed.`,
+      `a = ${product(first, a)}, the weight of the error`, `b = ${product(second, b)}, the weight of the KL`,
       crossed ? `β = b / a = ${digits(beta)}` : `σ = √(b / 2a) = ${digits(sigma)}`,
     ].join("\n");
   }
   const model = () => nearest(last);
+  /** What to say where the ladder of trained models ends before. */
+  function farOff() {
+    const value = last.crossed ? last.beta : last.sigma, times = value / model().at;
+    const step = last.crossed ? 4 : 1.6; // within the ladder the nearest is nearer than this
+    if (times < step && times > 1 / step) return "";
+    return `None was trained at so ${times > 1 ? "large" : "small"} a ${last.crossed ? "β" : "σ"} as ${digits(value)}. `;
+  }
   const trainedAt = ({ family, at }) => (family === "cross-entropy" ? `cross-entropy with β = ${digits(at)}` : `σ = ${digits(at)}`);
   const title = element("strong", { class: "loss-title" });
   const text = element("p", {}), steps = element("p", { class: "loss-steps" }), name = element("p", { class: "loss-name" });
   explorer.parts.push((state) => {
     title.textContent = wrong() ? "Something typed cannot be read" : headline();
-    text.textContent = wrong() ? `${wrong()} Below stands what was last understood.` : meaning().replaceAll(" = ", "\u00a0=\u00a0");
+    text.textContent = wrong() ? "" : meaning().replaceAll(" = ", "\u00a0=\u00a0");
     steps.textContent = wrong() ? "" : working(state);
-    name.textContent = `The nearest of our small models was trained at ${trainedAt(model())}:`;
+    name.textContent = `${wrong() ? "These are still the pictures of what could be read before. " : farOff()}The nearest of our small models was trained at ${trainedAt(model())}:`;
   });
   /** Pictures side by side. */
   function strip(pixels, from) {
@@ -186,7 +194,9 @@ vaebookExplorer.define("loss", (explorer) => {
       field({ key: "kl", label: "Weight on the KL" }),
       field({ key: "shape", label: "Picture, c × h × w" }),
       field({ key: "code", label: "Numbers in a code" })),
-    element("div", { class: "loss-results" }, title, text, steps, name,
-      row("photographs", originals, 0), row("reconstructed", made, 0), row("samples", made, SHOWN),
+    element("div", { class: "loss-results" },
+      element("div", { class: "explorer-stage loss-stage" }, title, name,
+        row("photographs", originals, 0), row("reconstructed", made, 0), row("samples", made, SHOWN)),
+      text, steps,
       element("p", { class: "explorer-note" }, "Fashion-MNIST, 784 pixels, codes of 16 numbers, 256 hidden units, 8 epochs. With more pixels the codes collapse at a larger σ."))));
 });
