@@ -108,6 +108,10 @@ def test_put_into_a_page_as_jupyterlab_does_it_lives(browser: Browser, name: str
             WIDGETS[name]()._repr_html_(),
         )
         assert page.locator(".explorer[data-live] .explorer-live").count() == 1
+        parts = page.locator(".explorer-live :is(input, select, button, .explorer-handle)")
+        assert parts.count() >= 5
+        for part in parts.all():  # or JupyterLab goes from cell to cell by the arrow keys
+            assert part.get_attribute("data-lm-suppress-shortcuts") == "true"
     context.close()
 
 

@@ -329,6 +329,10 @@
     root.explorer.decode = explorer.decode;
     root.querySelector("script").before(explorer.live); // so that a saved page has it before it runs
     explorer.live.append(explorer.spoken);
+    // JupyterLab takes the arrow keys to go from cell to cell, unless what has the focus says no.
+    for (const part of explorer.live.querySelectorAll("input, select, button, .explorer-handle")) {
+      part.dataset.lmSuppressShortcuts = "true";
+    }
     explorer.draw();
     for (const picture of root.querySelectorAll(".explorer-still")) picture.hidden = true;
     root.dataset.live = "";
