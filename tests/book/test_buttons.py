@@ -1,5 +1,7 @@
 """Every button of every page does what it says, at the width of a phone, a tablet and a desk."""
 
+from collections.abc import Callable
+
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
@@ -8,6 +10,7 @@ from tests.pages import MADE, PAGES, visit
 
 pytestmark = pytest.mark.browser
 
+FEW = 1  # fold and box that a mouse opens on each page
 KINDS = [PAGES[0], "book/05-reparameterisation", "book/glossary", "book/api/models", "genindex"]
 WIDTHS = [390, 768, 900, 1280]
 PATIENCE = 20_000  # milliseconds: a busy machine draws slowly
@@ -22,7 +25,8 @@ def tap(button: Locator) -> None:
 
 def seen(page: Page, selector: str) -> list[Locator]:
     """What of a kind is visible."""
-    return [one for one in page.locator(selector).all() if one.is_visible()]
+    visible = page.locator(selector).filter(visible=True)
+    return [visible.nth(place) for place in range(visible.count())]
 
 
 def check_contents(page: Page, button: Locator) -> None:
@@ -117,13 +121,58 @@ def check_dropdown(page: Page, button: Locator) -> None:
     expect(content).to_be_hidden()
 
 
+# As a mouse does it, for all at once: what lies in the middle of a button gets the press. Of what
+# opens and closes, ``isOpen`` says which it is, and ``second`` where the second press goes.
+PRESS = """(buttons, { isOpen, second }) => {
+    const press = (button, where) => {
+        where.scrollIntoView({ block: "center", behavior: "instant" });
+        const [box] = where.getClientRects();
+        const [x, y] = where === button ? [box.width / 2, box.height / 2] : [8, 8];
+        const hit = document.elementFromPoint(box.left + x, box.top + y);
+        if (!where.contains(hit)) return `${hit?.outerHTML.slice(0, 99)} lies on it`;
+        hit.dispatchEvent(new MouseEvent("click", { bubbles: true, cancelable: true }));
+        return "";
+    };
+    const opened = new Function("button", `return ${isOpen}`);
+    const other = new Function("button", `return ${second}`);
+    const wrong = [];
+    for (const button of buttons) {
+        if (!button.checkVisibility({ visibilityProperty: true })) continue;
+        const was = opened(button);
+        for (const [where, now] of [[button, !was], [other(button), was]]) {
+            const fault = press(button, where) || (opened(button) === now ? "" : "nothing changes");
+            if (fault) wrong.push(`${button.outerHTML.slice(0, 99)}: ${fault}`);
+        }
+    }
+    return wrong;
+}"""
+FOLDS = {"isOpen": "button.parentElement.open", "second": "button"}
+DROPDOWNS = {
+    "isOpen": "button.closest('.admonition').querySelector(':scope > :not(.admonition-title)')"
+    ".checkVisibility({ visibilityProperty: true })",
+    "second": "button.closest('.admonition').querySelector('.admonition-title')",
+}
+AT_ONCE = {"summary:not(nav *)": FOLDS, "button.toggle-button": DROPDOWNS}
+
+
+def check_all(page: Page, selector: str, check: Callable[[Page, Locator], None]) -> None:
+    """With the mouse; of folds and boxes, of which a page has dozens, one so and all at once."""
+    buttons = seen(page, selector)
+    at_once = AT_ONCE.get(selector)
+    for button in buttons[: FEW if at_once else None]:
+        check(page, button)
+    if at_once:
+        assert page.locator(selector).evaluate_all(PRESS, at_once) == []
+
+
 CHECKS = {
     ".primary-toggle": check_contents,
     ".secondary-toggle": check_outline,
     ".search-button__button": check_search,
     ".theme-switch-button": check_scheme,
     "button.dropdown-toggle": check_menu,
-    "summary": check_fold,
+    "nav summary": check_fold,
+    "summary:not(nav *)": check_fold,
     "button.toggle-button": check_dropdown,
 }
 # those of the explorers are pressed in test_explorer_….py
@@ -133,6 +182,9 @@ ELSEWHERE = ".copybtn, form button, #pst-back-to-top, .dropdown-menu *, .explore
 @pytest.mark.parametrize(("page_name", "width"), CASES)
 def test_every_button_does_what_it_says(book: Book, page: Page, page_name: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
+    page.emulate_media(reduced_motion="reduce")
+    if width != CASES[0][1]:  # once is enough: no button has to do with how a formula is set
+        page.route("**/mathjax.js", lambda route: route.fulfill(body=""))
     visit(page, book, page_name)
     known = ", ".join(CHECKS)
     unknown = [
@@ -143,8 +195,7 @@ def test_every_button_does_what_it_says(book: Book, page: Page, page_name: str, 
     assert seen(page, ".primary-toggle")
     assert seen(page, ".search-button__button")
     for selector, check in CHECKS.items():
-        for button in seen(page, selector):
-            check(page, button)
+        check_all(page, selector, check)
 
 
 def test_copying_a_listing_says_that_it_is_copied(book: Book, page: Page) -> None:
@@ -163,3 +214,27 @@ def test_the_contents_lead_to_a_chapter(book: Book, page: Page, width: int) -> N
         tap(page.locator(".primary-toggle"))
     tap(page.locator("nav[aria-label=Main] a[href*='01-']"))
     page.wait_for_url("**/01-*.html")
+
+
+def test_a_fold_that_is_covered_or_does_nothing_is_found(page: Page) -> None:
+    """Beside sound ones and one that is hidden."""
+    folds = "".join(
+        f"<details><summary id='{name}'>{name}</summary>Text</details>"
+        for name in ("first", "covered", "sound", "dead")
+    )
+    page.set_content(f"<details hidden><summary>hidden</summary></details>{folds}")
+    assert page.locator("summary").evaluate_all(PRESS, FOLDS) == []
+    page.evaluate(
+        """() => {
+            covered.style.position = "relative";
+            covered.parentElement.insertAdjacentHTML("afterend",
+                "<div style='position: relative; height: 1em; margin-top: -1em'>On top.</div>");
+            dead.addEventListener("click", (event) => event.preventDefault());
+        }"""
+    )
+    found = page.locator("summary").evaluate_all(PRESS, FOLDS)
+    lies_on_it = '<summary id="covered" style="position: relative;">covered</summary>: <div'
+    expected = [lies_on_it, lies_on_it, '<summary id="dead">dead</summary>: nothing changes']
+    assert len(found) == len(expected)
+    for text, beginning in zip(found, expected, strict=True):
+        assert text.startswith(beginning)
