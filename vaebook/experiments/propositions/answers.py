@@ -62,8 +62,12 @@ def by_condition(
             for key, part in groups
         )
 
-    plain, strict = found(level()), found(level(len(groups)))
-    return Decision((combine or everywhere)(plain, strict), plain)
+    plain = found(level())
+    combine = combine or everywhere
+    agreed = len({finding.answer for finding in plain}) == 1
+    if (combine is everywhere and agreed) or len(groups) == 1:
+        return Decision(combine(plain, plain), plain)  # strict findings would change nothing
+    return Decision(combine(plain, found(level(len(groups)))), plain)
 
 
 def everywhere(plain: Findings, strict: Findings) -> Answer:

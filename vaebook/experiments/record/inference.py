@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special, stats
 
 
 class Interval(NamedTuple):
@@ -130,8 +130,8 @@ def nested_share_interval(
         effective = min(total, share * (1 - share) / variance * (many / few) ** 2)
     hit, miss = effective * share, effective * (1 - share)
     tail = (1 - level) / 2
-    low = float(stats.beta.ppf(tail, hit, miss + 1)) if hit > 0 else 0.0
-    high = float(stats.beta.ppf(1 - tail, hit + 1, miss)) if miss > 0 else 1.0
+    low = float(special.betaincinv(hit, miss + 1, tail)) if hit > 0 else 0.0
+    high = float(special.betaincinv(hit + 1, miss, 1 - tail)) if miss > 0 else 1.0
     return Interval(float(share), low, high, unit, groups, level)
 
 
