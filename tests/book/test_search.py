@@ -3,16 +3,18 @@
 import importlib.util
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from urllib.parse import quote, unquote
 
 import pytest
 from bs4 import NavigableString, Tag
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Browser, Locator, Page
 
-from tests.conftest import PHONE, ROOT, Book
+from tests.conftest import PHONE, ROOT, Book, watched
 from tests.pages import DESKTOP, PAGES, TOC, listed, parse, visit
 
 MOST_BYTES = 1_500_000
@@ -159,11 +161,67 @@ def text_of(path: Path) -> str:
     return " ".join(readable(parse(path).find("article")).split())
 
 
+@cache
+def ids_of(path: Path) -> set[str]:
+    """The places on a page that a link can lead to."""
+    return {tag["id"] for tag in parse(path).find_all(id=True)}
+
+
 def search(page: Page, book: Book, query: str) -> list[Locator]:
     """Search from disk, and wait until the summary has been said."""
     page.goto((book.html / "search.html").as_uri() + f"?q={quote(query)}")
     page.locator(".search-summary:not(:empty)").wait_for(timeout=10_000)
     return page.locator("ol.search > li").all()
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A page that was found."""
+
+    target: str
+    context: str
+    num_marks: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the search page shows for a query."""
+
+    hits: tuple[Hit, ...]
+    more: tuple[str, ...]  # where the links to further places lead
+    width: int  # of the page
+
+
+SHOWN = """() => ({
+    hits: [...document.querySelectorAll("ol.search > li")].map((hit) => ({
+        target: hit.querySelector(":scope > a").getAttribute("href"),
+        context: hit.querySelector("p.context").innerText,
+        num_marks: hit.querySelectorAll("mark").length,
+    })),
+    more: [...document.querySelectorAll("ul.search-more a")].map((a) => a.getAttribute("href")),
+    width: document.documentElement.scrollWidth,
+})"""
+
+
+@pytest.fixture(scope="module")
+def ask(book: Book, browser: Browser) -> Iterator[Callable[..., Found]]:
+    """What is found on a screen; each query is asked once there, on a page that stays open."""
+    pages: dict[int, Page] = {}
+
+    @cache
+    def answered(query: str, width: int) -> Found:
+        page = pages[width]
+        search(page, book, query)
+        shown = page.evaluate(SHOWN)
+        hits = tuple(Hit(**hit) for hit in shown["hits"])
+        return Found(hits, tuple(shown["more"]), shown["width"])
+
+    with ExitStack() as stack:
+        for screen in (PHONE, DESKTOP):
+            context = browser.new_context(viewport=screen)  # type: ignore[arg-type]
+            stack.callback(context.close)
+            pages[screen["width"]] = stack.enter_context(watched(context.new_page()))
+        yield lambda query, screen=PHONE: answered(query, screen["width"])
 
 
 def target(hit: Locator) -> str:
@@ -186,8 +244,7 @@ def test_the_search_knows_every_page_and_every_place_on_it_exists(book: Book) ->
         f"{name}.html" for name in REFERENCE
     }
     for page in pages:
-        ids = {tag["id"] for tag in parse(book.html / page["url"]).find_all(id=True)}
-        assert {passage[1] for passage in page["passages"]} <= ids
+        assert {passage[1] for passage in page["passages"]} <= ids_of(book.html / page["url"])
 
 
 def test_the_data_is_small_and_only_the_search_page_loads_it(book: Book) -> None:
@@ -233,36 +290,35 @@ def test_every_passage_has_a_title_and_nearly_no_formula_is_lost(book: Book) -> 
 @pytest.mark.browser
 @pytest.mark.parametrize("query", ANSWERS)
 def test_the_chapter_that_answers_is_among_the_first_three_with_a_line_of_its_text(
-    book: Book, page: Page, query: str
+    book: Book, ask: Callable[..., Found], query: str
 ) -> None:
     for screen in (PHONE, DESKTOP):
-        page.set_viewport_size(screen)
-        hits = search(page, book, query)
-        first = [target(hit) for hit in hits[:3]]
+        found = ask(query, screen)
+        first = [hit.target for hit in found.hits[:3]]
         assert {number(link) for link in first} & ANSWERS[query] or any(
             link.startswith(f"{ANSWERED_BY_PAGE.get(query)}.html") for link in first
         ), first
-        assert page.evaluate("document.documentElement.scrollWidth") <= screen["width"]
-    for hit in hits:
-        path, _, anchor = target(hit).partition("#")
+        assert found.width <= screen["width"]
+    for hit in found.hits:
+        path, _, anchor = hit.target.partition("#")
         file = book.html / path
         assert file.exists()
-        assert not anchor or parse(file).find(id=unquote(anchor)), target(hit)
-        line = hit.locator("p.context").inner_text().removeprefix("… ").removesuffix(" …")
+        assert not anchor or unquote(anchor) in ids_of(file), hit.target
+        line = hit.context.removeprefix("… ").removesuffix(" …")
         assert len(line) > (10 if number(path) else 1)
-        assert " ".join(line.split()) in text_of(file), target(hit)
-    for link in page.locator("ul.search-more a").all():
-        path, _, anchor = (link.get_attribute("href") or "").partition("#")
-        assert not anchor or parse(book.html / path).find(id=unquote(anchor))
-    assert hits[0].locator("mark").count()
+        assert " ".join(line.split()) in text_of(file), hit.target
+    for link in found.more:
+        path, _, anchor = link.partition("#")
+        assert not anchor or unquote(anchor) in ids_of(book.html / path)
+    assert found.hits[0].num_marks
 
 
 @pytest.mark.browser
 @pytest.mark.parametrize(("one", "other"), SAME)
-def test_spelling_does_not_matter(book: Book, page: Page, one: str, other: str) -> None:
-    first = [target(hit) for hit in search(page, book, one)]
+def test_spelling_does_not_matter(ask: Callable[..., Found], one: str, other: str) -> None:
+    first = [hit.target for hit in ask(one).hits]
     assert first
-    assert first == [target(hit) for hit in search(page, book, other)]
+    assert first == [hit.target for hit in ask(other).hits]
 
 
 @pytest.mark.browser
@@ -279,11 +335,11 @@ def test_without_the_synonyms_the_same_words_do_not_lead_there(book: Book, page:
 
 
 @pytest.mark.browser
-def test_pages_of_reference_stand_behind_the_chapters(book: Book, page: Page) -> None:
+def test_pages_of_reference_stand_behind_the_chapters(ask: Callable[..., Found]) -> None:
     for query in ANSWERS:
         if ANSWERED_BY_PAGE.get(query) in REFERENCE:
             continue
-        first = [target(hit).partition(".html")[0] for hit in search(page, book, query)]
+        first = [hit.target.partition(".html")[0] for hit in ask(query).hits]
         chapters = [name for name in first if name not in REFERENCE]
         assert first[0] == chapters[0], query
         assert set(chapters[:2]) <= set(first[:3]), query
