@@ -1,6 +1,8 @@
 """What a mistake is, and how it gets into a copy of the repository."""
 
 import ast
+import compileall
+import py_compile
 import shutil
 import textwrap
 from collections.abc import Iterator
@@ -89,7 +91,11 @@ def plant(mistake: Mistake, root: Path) -> Iterator[None]:
 
 
 def copy_repository(target: Path) -> Path:
-    """A copy without byte code, which could outlive the source it was made from."""
+    """A copy with byte code of the package, so that no process needs to compile it again.
+
+    It holds the hash of the source that it was made from, so that it cannot outlive it: Python
+    compiles a file that has a mistake in it anew.
+    """
     ignore = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "_build")
     for name in COPIED:
         if (ROOT / name).is_dir():
@@ -97,4 +103,9 @@ def copy_repository(target: Path) -> Path:
         else:
             target.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, target / name)
+    compileall.compile_dir(
+        target / "vaebook",
+        quiet=1,
+        invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH,
+    )
     return target

@@ -23,6 +23,7 @@ PRELOADED = [
     *("scipy.stats", "sklearn.datasets", "sklearn.mixture", "sklearn.decomposition", "seaborn"),
     *("matplotlib.pyplot", "safetensors.torch", "pooch", "requests", "jaxtyping", "tqdm.auto"),
     *("hypothesis", "hypothesis.strategies", "pytest", "nbval.plugin", "http.server"),
+    *("playwright.sync_api", "filelock", "xdist.remote", "xdist.scheduler", "zuko"),
 ]
 TIMEOUT = 1800  # seconds
 FAILED = 1  # pytest's exit code when tests ran and some failed

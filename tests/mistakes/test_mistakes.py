@@ -1,6 +1,7 @@
 """The tests bite: each classic mistake, planted into a copy of the package, makes them fail."""
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -123,7 +124,20 @@ def test_a_copy_has_all_that_tests_and_chapters_need(tmp_path: Path) -> None:
     copy = copy_repository(tmp_path / "copy")
     for name in ("vaebook/data/fashion_subset.npz", "tests/conftest.py", "book", "pyproject.toml"):
         assert (copy / name).exists()
-    assert not list(copy.rglob("__pycache__"))
+    # a planted mistake of the same length, at the same second, is what is imported all the same
+    show = "import vaebook.distributions.divergences as d; print(d.__doc__[:6], d.__cached__)"
+    path = copy / "vaebook" / "distributions" / "divergences.py"
+    sound, times = path.read_text(encoding="utf-8"), (path.stat().st_atime, path.stat().st_mtime)
+    shown = []
+    for begins in (sound[3:9], "Wrong!"):
+        path.write_text(sound[:3] + begins + sound[9:], encoding="utf-8")
+        os.utime(path, times)
+        done = run(sys.executable, "-B", "-c", show, cwd=copy, env=os.environ | {"PYTHONPATH": "."})
+        text, cached = done.stdout.split(" /")
+        assert Path(f"/{cached.strip()}").is_relative_to(copy)
+        assert Path(f"/{cached.strip()}").exists()
+        shown.append(text)
+    assert shown == [sound[3:9], "Wrong!"]
 
 
 @pytest.mark.parametrize(
