@@ -19,6 +19,7 @@ from filelock import FileLock
 from playwright.sync_api import Browser, Page, sync_playwright
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 ROOT = Path(__file__).resolve().parent.parent
 PHONE = {"width": 390, "height": 844}
@@ -51,10 +52,53 @@ def torch_is_left_as_it_was() -> Iterator[None]:
     assert left, "the test left gradients switched off"
 
 
-class ByFileOrPage(LoadScopeScheduling):  # type: ignore[misc]
-    """Tests that share a fixture go to one worker: those of a file, or of one page of the book."""
+# Seconds that the longest groups of tests took when all were last timed; the rest take less. Only
+# their order matters. The first one builds the book, which others would wait for.
+LONGEST = {
+    "tests/book/test_pdf.py": 999,
+    "book/06-vae.ipynb": 240,
+    "book/10-why-blurry.ipynb": 170,
+    "book/09-why-normal.ipynb": 150,
+    "tests/mistakes/test_mistakes.py": 140,
+    "book/14-verdicts.ipynb": 120,
+    "tests/book/test_notebooks.py": 120,
+    "tests/book/test_search.py": 100,
+    "tests/book/test_explorer_directive.py": 95,
+    "book/08-what-the-kl-does.ipynb": 90,
+    "book/01-autoencoder.ipynb": 80,
+    "book/02-holes.ipynb": 75,
+    "book/13-using-a-vae.ipynb": 75,
+    "tests/vaebook/experiments/test_records.py": 75,
+    "tests/book/test_own_data.py": 65,
+    "tests/vaebook/training/test_lightning.py": 65,
+    "tests/vaebook/experiments/test_real_worlds.py": 65,
+    "book/12-vae-versus-gan.ipynb": 65,
+    "tests/book/test_extensions.py": 60,
+    "tests/vaebook/test_package.py": 60,
+    "book/03-elbo.ipynb": 55,
+    "book/07-scaling.ipynb": 45,
+    "tests/test_benchmarks.py": 40,
+    "tests/vaebook/experiments/test_dog_experiments.py": 40,
+    "tests/vaebook/experiments/test_propositions.py": 40,
+    "book/05-reparameterisation.ipynb": 35,
+    "book/11-gan.ipynb": 35,
+    "tests/book/test_explorer_flow.py": 35,
+    "tests/vaebook/experiments/test_protocol.py": 30,
+    "tests/vaebook/experiments/test_sampling.py": 30,
+    "tests/book/test_recorded.py": 30,
+    "tests/vaebook/experiments/test_inference.py": 30,
+    "tests/book/test_buttons.py": 10,
+    "tests/book/test_reading.py": 10,
+}
 
-    PER_PAGE = ("test_book", "test_buttons", "test_reading", "test_search")
+
+class ByFileOrPage(LoadScopeScheduling):  # type: ignore[misc]
+    """Tests that share a fixture go to one worker, those of a file, or of one page of the book.
+
+    The longest first, so that no worker is left with a long one when the others have ended.
+    """
+
+    PER_PAGE = ("test_book", "test_buttons", "test_reading", "test_propositions")
     SCREEN = re.compile(r"-?\b(desktop|phone|390|768|900|1280)\b-?")
 
     def _split_scope(self, nodeid: str) -> str:
@@ -62,6 +106,11 @@ class ByFileOrPage(LoadScopeScheduling):  # type: ignore[misc]
         if Path(file).stem not in self.PER_PAGE:
             return file
         return f"{file} {self.SCREEN.sub('', test.partition('[')[2])}"
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        longest = max(self.workqueue, key=lambda scope: LONGEST.get(scope.partition(" ")[0], 0))
+        self.workqueue.move_to_end(longest, last=False)
+        super()._assign_work_unit(node)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
