@@ -60,7 +60,7 @@ def test_every_row_is_there(few: None) -> None:
         stream_seed(stream_seed(1000, f"classifier: dogs: {name}, truncated at 1"), "validation")
         for name in (
             *("real at any budget", "training pictures at any budget"),
-            *("GAN at × 1", "VAE + mixture at × 1"),
+            *("GAN at × 3", "VAE + mixture at × 3"),
         )
     }
     assert set(shared(seeds)) == validation

@@ -10,11 +10,14 @@ from torch import Tensor
 from tests.vaebook.experiments.dog_world import DogWorld
 from tests.vaebook.experiments.streams import DATA, begun, shared
 from vaebook.data import load_dogs, render, sample_factors
+from vaebook.distributions.likelihoods import OneSigmaLikelihood
 from vaebook.experiments.ch06_vae import sampling
 from vaebook.experiments.ch06_vae.sampling import BLURRED, MIXTURE, REBUILT, SAMPLES, WORST
 from vaebook.experiments.pictures import PictureData
 from vaebook.experiments.propositions import PROPOSITIONS
+from vaebook.experiments.propositions.c4_known_distribution import CONDITIONS
 from vaebook.metrics import Reference, relative_sharpness
+from vaebook.models import MLP
 
 ABOUT_SAMPLES = [each for each in PROPOSITIONS if each.name.startswith("C4")]
 FEW = load_dogs(200, 8, 40)
@@ -36,21 +39,34 @@ def runs() -> dict[int, tuple[list, Counter[int], dict[str, Tensor]]]:
     return found
 
 
-def test_each_network_budget_and_source_has_a_row(runs: dict) -> None:
+def test_a_learned_noise_is_learned_and_the_others_stay() -> None:
+    sigmas = {}
+    for name, training in sampling.TRAININGS.items():
+        model = sampling.build(DOGS, MLP((4,)), sigma=training.sigma)
+        assert isinstance(model.likelihood, OneSigmaLikelihood)
+        learned = any(part.requires_grad for part in model.likelihood.parameters())
+        sigmas[name] = "learned" if learned else f"{model.likelihood.sigma:g}"
+    assert all(sigmas[name] in name for name in sigmas)
+    assert set(CONDITIONS["training"]) == set(sampling.SHORT)
+
+
+def test_each_network_training_and_source_has_a_row(runs: dict) -> None:
     rows, _, kept = runs[1000]
     table = pd.DataFrame(rows)
-    assert len(table) == 2 * 2 * 4
+    assert len(table) == 2 * 4 * 4
     assert list(table["source"].unique()) == [SAMPLES, MIXTURE, REBUILT, BLURRED]
     assert set(WORST) <= set(table)
     assert not table["failed"].any()
     assert table[[*WORST, "rate", "neg_elbo"]].notna().all(axis=None)
     assert (table["blur"].notna() == (table["source"] == BLURRED)).all()
     assert set(kept) == {
-        "/".join(map(str, key)) for key in table[["network", "budget", "source"]].to_numpy()
+        "/".join(map(str, key)) for key in table[["network", "training", "source"]].to_numpy()
     }
-    wide = table.pivot_table("sharpness", ["network", "budget"], "source")
-    # an untrained decoder is nearly constant, below what the widest blur leaves
-    kept_sharp = wide[SAMPLES] > 0.01
+    wide = table.pivot_table("sharpness", ["network", "training"], "source")
+    # An untrained decoder is nearly constant, below what the widest blur leaves; and no blur makes
+    # four dogs as sharp as noise.
+    blurs = table[table["source"] == BLURRED].set_index(["network", "training"])["blur"]
+    kept_sharp = (wide[SAMPLES] > 0.01) & (blurs.reindex(wide.index) > 0)
     assert kept_sharp.any()
     near = pytest.approx(wide.loc[kept_sharp, SAMPLES].to_numpy(), rel=0.01)
     assert wide.loc[kept_sharp, BLURRED].to_numpy() == near
@@ -59,7 +75,7 @@ def test_each_network_budget_and_source_has_a_row(runs: dict) -> None:
 @pytest.mark.parametrize("proposition", ABOUT_SAMPLES, ids=[p.name for p in ABOUT_SAMPLES])
 def test_the_rules_read_such_a_record(runs: dict, proposition) -> None:
     rows = pd.DataFrame(runs[1000][0])
-    longer = rows[rows["budget"] == "× 3"].assign(budget="× 10")  # of another record
+    longer = rows[rows["training"] == "σ = 0.2, × 3"].assign(training="σ = 0.2, × 10")
     record = pd.concat(
         part.assign(seed=seed) for seed in range(proposition.num_units) for part in (rows, longer)
     )
@@ -87,7 +103,7 @@ def test_a_training_that_breaks_down_is_the_worst_that_can_be(
     monkeypatch.setattr(sampling, "train_reference", broken)
     rows = {
         row["source"]: row
-        for row in sampling.run(1000, networks=("MLP",), budgets=("× 1",), **TINY)
+        for row in sampling.run(1000, networks=("MLP",), trainings=("σ learned, × 1",), **TINY)
     }
     assert set(rows) == {SAMPLES, MIXTURE, REBUILT, BLURRED}
     assert all("nan" in row["failed"] for row in rows.values())
@@ -145,7 +161,7 @@ def test_what_is_sharper_than_real_is_not_blurred_and_what_is_flat_as_far_as_tri
 
 def test_the_renderer_as_decoder_draws_dogs() -> None:
     """Codes from N(0, I), from a mixture of them and of dogs all decode to dogs."""
-    world = sampling.build(DOGS, DogWorld())
+    world = sampling.build(DOGS, DogWorld(), sigma=0.2)
     found = sampling.drawn(world, fresh(400), fresh(20), seed=1000, stream="renderer")
     reference = Reference(FEW.test.images, FEW.train.images)
     assert set(found) == {SAMPLES, MIXTURE, REBUILT}

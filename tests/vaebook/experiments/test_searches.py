@@ -38,13 +38,13 @@ def test_the_recipe_of_the_gan_has_the_lowest_product_of_kernel_distances() -> N
         assert is_recipe(candidate, "GAN") == (name == best)
 
 
-def test_the_recipe_of_the_vaes_has_the_lowest_mean() -> None:
+@pytest.mark.parametrize(("recipe", "kind"), [("convolutional", "conv"), ("MLP", "MLP")])
+def test_the_recipes_of_the_vaes_have_the_lowest_means(recipe: str, kind: str) -> None:
     found = pilot("reference_search").mean(axis=1)
     assert set(found.index) == set(reference_search.CANDIDATES)
-    best = found.idxmin()
+    best = found[found.index.str.startswith(kind)].idxmin()
     for name, candidate in reference_search.CANDIDATES.items():
-        assert is_recipe(candidate, "convolutional") == (name == best)
-    assert sum(is_recipe(each, "MLP") for each in reference_search.CANDIDATES.values()) == 1
+        assert is_recipe(candidate, recipe) == (name == best)
 
 
 @pytest.mark.parametrize(

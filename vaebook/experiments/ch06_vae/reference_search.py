@@ -2,8 +2,8 @@
 
 The measure is the −ELBO of held-out pictures with a learned σ. No proposition is judged by it; C2a
 is by a difference of two, of priors at 3 and at 0, with σ fixed. The epochs are what takes each
-candidate 40 seconds of one core, measured once. The row with the lowest mean over both data sets is
-the first recipe of ``reference``.
+candidate 40 seconds of one core, measured once. The convolutional network with the lowest mean over
+both data sets is the first recipe of ``reference``, the other kind's the second.
 """
 
 from collections.abc import Callable

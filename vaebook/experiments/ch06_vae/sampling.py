@@ -8,8 +8,9 @@ nothing else. The real dogs of a seed, which are reconstructed and blurred, are 
 """
 
 from collections.abc import Callable
+from functools import partial
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -18,7 +19,12 @@ from scipy.optimize import brentq
 from torch import Tensor
 
 from vaebook.data import render, sample_factors
-from vaebook.distributions import GaussianLikelihood, fit_mixture
+from vaebook.distributions import (
+    GaussianLikelihood,
+    LearnedGaussianLikelihood,
+    Likelihood,
+    fit_mixture,
+)
 from vaebook.experiments.pictures import PictureData, load_pictures_of
 from vaebook.experiments.reference import LATENT_DIM, train_reference
 from vaebook.metrics import (
@@ -36,7 +42,22 @@ from vaebook.models import VAE
 from vaebook.models.networks import Network
 from vaebook.training import seeded, stream_seed
 
-SIGMA = 0.2  # of a pixel
+
+class Training(NamedTuple):
+    """How a VAE is trained: the noise of a pixel sets its rate, the budget how far it gets."""
+
+    sigma: float | None  # of a pixel; None is learned
+    budget: str
+
+
+TRAININGS = {
+    "σ = 0.2, × 1": Training(0.2, "× 1"),
+    "σ = 0.2, × 3": Training(0.2, "× 3"),
+    "σ = 0.4, × 1": Training(0.4, "× 1"),
+    "σ learned, × 1": Training(None, "× 1"),
+    "σ = 0.2, × 10": Training(0.2, "× 10"),
+}
+SHORT = tuple(name for name, training in TRAININGS.items() if training.budget != "× 10")
 SAMPLES, MIXTURE, REBUILT = "N(0, I)", "a mixture fitted to the codes", "reconstruction"
 BLURRED = "real dogs, blurred to the samples' sharpness"
 WIDEST = 16.0  # pixels: the widest blur that is tried
@@ -57,21 +78,22 @@ def run(
     seed: int,
     *,
     networks: tuple[str, ...] = ("convolutional", "MLP"),
-    budgets: tuple[str, ...] = ("× 1", "× 3"),
+    trainings: tuple[str, ...] = SHORT,
     num_images: int = 400,
     scale: float = 1.0,
     pictures: dict[str, Tensor] | None = None,
 ) -> list[dict[str, Any]]:
-    """Train a VAE with each network and budget, and judge its pictures by where codes come from.
+    """Train VAEs with each network, and judge their pictures by where the codes come from.
 
     Args:
-        networks, budgets: of the reference recipe.
+        networks: of the reference recipe.
+        trainings: names in ``TRAININGS``.
         num_images: pictures of each source, all of which get their nearest dog.
         scale: of the number of epochs, for trials.
-        pictures: filled with the first pictures of each row, under ``"network/budget/source"``.
+        pictures: filled with the first pictures of each row, under ``"network/training/source"``.
 
     Returns:
-        A row for each ``network``, ``budget`` and ``source``, with the columns of
+        A row for each ``network``, ``training`` and ``source``, with the columns of
         :func:`vaebook.metrics.measure_samples` for dogs, sharpness and novelty;
         ``novelty_of_dogs`` and ``copies_of_dogs``, those of the pictures that are dogs, 0 and 1 if
         none is; ``num_pictures``; ``blur``,
@@ -84,20 +106,20 @@ def run(
     with torch.no_grad():
         fresh = render(sample_factors(num_images, seed=stream_seed(seed, "fresh dogs")))
     rows = []
-    for network, budget in product(networks, budgets):
-        stream = f"{network} VAE at {budget}"
-        place: dict[str, Any] = {"network": network, "budget": budget, "failed": ""}
+    for network, name in product(networks, trainings):
+        training, stream = TRAININGS[name], f"{network} VAE, {name}"
+        place: dict[str, Any] = {"network": network, "training": name, "failed": ""}
         place["num_pictures"] = num_images
         made: dict[str, Images | None] = dict.fromkeys((SAMPLES, MIXTURE, REBUILT))
         try:
             model = train_reference(
-                lambda plan: build(data, plan),
+                partial(build, data, sigma=training.sigma),
                 data.train.images,
                 data_name="dogs",
                 seed=seed,
                 stream=stream,
                 network=network,
-                budget=budget,
+                budget=training.budget,
                 scale=scale,
             )
         except ValueError as error:  # what fit raises when a loss is no number any more
@@ -116,13 +138,15 @@ def run(
             found = failed if images is None else judged(images, reference)
             rows.append(place | {"source": source} | width | found)
             if pictures is not None and images is not None:
-                pictures[f"{network}/{budget}/{source}"] = images[:NUM_KEPT]
+                pictures[f"{network}/{name}/{source}"] = images[:NUM_KEPT]
     return rows
 
 
-def build(data: PictureData, network: Network) -> VAE:
-    """The VAE with that network."""
-    likelihood = GaussianLikelihood(SIGMA)
+def build(data: PictureData, network: Network, *, sigma: float | None) -> VAE:
+    """The VAE with that network and noise of a pixel; None learns it."""
+    likelihood: Likelihood = LearnedGaussianLikelihood()
+    if sigma is not None:
+        likelihood = GaussianLikelihood(sigma)
     return VAE(data.image_shape, LATENT_DIM, network=network, likelihood=likelihood)
 
 

@@ -69,7 +69,7 @@ def run(
     seed: int,
     *,
     centre: float = 3.0,
-    network: str = "convolutional",
+    networks: tuple[str, ...] = ("convolutional", "MLP"),
     budget: str = "× 1",
     num_images: int = 0,
     num_judged: int = 2000,
@@ -84,20 +84,22 @@ def run(
 
     Args:
         centre: of the prior that is not at 0; 0 is a control.
-        network, budget, scale: as in :func:`vaebook.experiments.reference.train_reference`.
+        networks: keys of :data:`vaebook.experiments.reference.RECIPES`.
+        budget, scale: as in :func:`vaebook.experiments.reference.train_reference`.
         num_images: training pictures; 0 takes all.
         num_judged: held-out pictures.
 
     Returns:
-        A row for each of ``layers`` and ``model``, "at 3" or "at 0": ``neg_elbo`` of held-out
-        dogs, in nats; ``failed``: why the training broke down, if it did; then it counts as one
-        that has every pixel wrong.
+        A row for each ``network``, ``layers`` and ``model``, "at 3" or "at 0": ``neg_elbo`` of
+        held-out dogs, in nats; ``failed``: why the training broke down, if it did; then it counts
+        as one that has every pixel wrong.
     """
     data = load_dogs()
-    with seeded(seed, "first weights"):
-        first = vae(data, 0.0, RECIPES[network].network(BLANK["dogs"]))
 
-    def train(stream: str, place: float, *, shifted: bool) -> dict[str, Any]:
+    def train(
+        network: str, first: VAE, name: str, place: float, *, shifted: bool
+    ) -> dict[str, Any]:
+        stream = f"{network}, {name}"
         try:
             model = train_reference(
                 lambda _: starting_at(first, data, place, shifted=shifted),
@@ -115,12 +117,15 @@ def run(
         elbo = evaluate_elbo(model, data.test.images[:num_judged], seed=elbo_seed).elbo
         return {"neg_elbo": -float(elbo.mean()), "failed": ""}
 
-    at_zero = train("at 0", 0.0, shifted=False)
     rows = []
-    for layers, shifted in ((AS_THEY_ARE, False), (SHIFTED, True)):
-        moved = train(f"at 3, layers {layers}", centre, shifted=shifted)
-        rows += [
-            {"layers": layers, "model": name, "network": network, "budget": budget, **found}
-            for name, found in (("at 3", moved), ("at 0", at_zero))
-        ]
+    for network in networks:
+        with seeded(seed, f"{network}, first weights"):
+            first = vae(data, 0.0, RECIPES[network].network(BLANK["dogs"]))
+        at_zero = train(network, first, "at 0", 0.0, shifted=False)
+        for layers, shifted in ((AS_THEY_ARE, False), (SHIFTED, True)):
+            moved = train(network, first, f"at 3, layers {layers}", centre, shifted=shifted)
+            rows += [
+                {"network": network, "layers": layers, "model": name, "budget": budget, **found}
+                for name, found in (("at 3", moved), ("at 0", at_zero))
+            ]
     return rows

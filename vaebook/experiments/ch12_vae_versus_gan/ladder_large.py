@@ -54,7 +54,7 @@ def run(
     seed: int,
     *,
     models: Sequence[str] = (*CONTROLS, "GAN", "VAE + mixture"),
-    budget: str = "× 1",
+    budget: str = "× 3",
     num_images: int = 2000,
     num_judged: int = 100,
     scale: float = 1.0,

@@ -7,23 +7,27 @@ import numpy as np
 import pandas as pd
 
 from vaebook.experiments.propositions.answers import above, by_condition
+from vaebook.experiments.propositions.answers import level as level_of
 from vaebook.experiments.propositions.proposition import Answer, Decision, Proposition, World
 from vaebook.experiments.propositions.reading import THRESHOLDS as THRESHOLD_COLUMNS
 from vaebook.experiments.propositions.reading import by_threshold
 from vaebook.experiments.propositions.worlds import measured
 from vaebook.experiments.record.inference import Interval, mean_interval, pairs
 
-NUM_SEEDS = 28
+NUM_SEEDS = 18
 NUM_PICTURES = 400
 POINTS = 0.05
+ROOM = 0.2
 NEW = 0.1
-# Of a model's share of dogs over trainings, beside the pictures' chance: the recorded difference of
-# VAE and VAE + mixture, from 2,000 pictures, has 0.048.
-SD = 0.034
+# Of a model's share of dogs over trainings, beside the pictures' chance. Differences of two sources
+# of one model had 0.016 and 0.046 in three pilot seeds, of which the chance of 400 pictures makes
+# 0.029: that leaves 0.013 for each.
+SD = 0.02
 SAMPLES, REBUILT = "N(0, I)", "reconstruction"
 CONDITIONS: dict[str, tuple[object, ...]] = {
     "network": ("convolutional", "MLP"),
-    "budget": ("× 1", "× 3"),
+    # the noise of a pixel sets the rate, the budget how far training gets
+    "training": ("σ = 0.2, × 1", "σ = 0.2, × 3", "σ = 0.4, × 1", "σ learned, × 1"),
 }
 THRESHOLDS: dict[str, tuple[object, ...]] = {"threshold": tuple(THRESHOLD_COLUMNS.values())}
 SHARES = {0.03: 0.70, 0.04: 0.85, 0.05: 0.93}
@@ -32,16 +36,38 @@ SHARES = {0.03: 0.70, 0.04: 0.85, 0.05: 0.93}
 def as_often(table: pd.DataFrame, reference: str) -> Decision:
     """Samples of N(0, I) are dogs at most ``POINTS`` less often than those of ``reference``.
 
-    Under each network and budget, and at each threshold of what counts as a dog. Where hardly one
-    of the reference's pictures is a dog, nothing could have fewer, and nothing is decided.
+    With each network and training. Whatever counts as a dog: at every threshold for the sentence to
+    hold, and one at which they are rarer refutes it, at α over the number of thresholds. Of a
+    threshold at which at most ``ROOM`` of the reference's pictures are dogs it says nothing, and a
+    few points fewer could hardly be seen; if that leaves nothing, nothing is decided.
     """
 
-    def find(part: pd.DataFrame, level: float) -> tuple[Interval, Answer]:
-        there = _mean(part.loc[part["source"] == reference, "share"], level)
-        more = _mean(pairs(part, "source", SAMPLES, reference, "share"), level)
-        return more, above(more, -POINTS) if there.low > POINTS else "undecided"
+    thresholds = [*THRESHOLDS]
 
-    return by_condition(table, (*CONDITIONS, *THRESHOLDS), find)
+    def has_room(part: pd.DataFrame) -> bool:
+        there = _mean(part.loc[part["source"] == reference, "share"], level_of())
+        return there.low > ROOM
+
+    def find(part: pd.DataFrame, level: float) -> tuple[Interval, Answer]:
+        differences = [
+            pairs(at, "source", SAMPLES, reference, "share")
+            for _, at in part.groupby(thresholds, sort=False)
+        ]
+        rarest = min(differences, key=lambda more: float(more.mean()))
+        strict = _mean(rarest, 1 - (1 - level) / len(differences))
+        if strict.high < -POINTS:
+            return strict, "does not hold"
+        everywhere = all(_mean(more, level).low > -POINTS for more in differences)
+        return _mean(rarest, level), "holds" if everywhere else "undecided"
+
+    def left_open(part: pd.DataFrame, level: float) -> tuple[Interval, Answer]:
+        return find(part, level)[0], "undecided"
+
+    groups = table.groupby([*CONDITIONS, *thresholds], sort=False)
+    roomy = [part for _, part in groups if has_room(part)]
+    if not roomy:
+        return Decision("undecided", by_condition(table, tuple(CONDITIONS), left_open).findings)
+    return by_condition(pd.concat(roomy), tuple(CONDITIONS), find)
 
 
 def new(table: pd.DataFrame) -> Decision:
@@ -80,21 +106,29 @@ def _levels(reference: str, *, thresholds: bool = True) -> dict[str, tuple[objec
     return {"source": (SAMPLES, reference)} | CONDITIONS | (THRESHOLDS if thresholds else {})
 
 
-Gain = Mapping[str, float]  # by network; "" where no other is named
+# By network, training or threshold; "" where no other is named.
+Gain = Mapping[object, float]
 NONE: Gain = {"": 0.0}
+FEWER: Gain = {"": 0.1}  # dogs of all sources
+
+
+def _of(table: pd.DataFrame, gain: Gain) -> pd.Series:
+    found = pd.Series(gain[""], index=table.index)
+    for name in ("network", "training", "threshold"):
+        if name in table:
+            found = table[name].map(gain).fillna(found)
+    return found
 
 
 def _shift(gain: Gain) -> Callable[[pd.DataFrame], pd.Series]:
-    return lambda table: (
-        (table["source"] == SAMPLES) * table["network"].map(lambda name: gain.get(name, gain[""]))
-    )
+    return lambda table: (table["source"] == SAMPLES) * _of(table, gain)
 
 
 def _shares(
-    rng: np.random.Generator, reference: str, gain: Gain, fewer: float = 0.1
+    rng: np.random.Generator, reference: str, gain: Gain, fewer: Gain = FEWER
 ) -> pd.DataFrame:
     def mean(table: pd.DataFrame) -> pd.Series:
-        return table["threshold"].map(SHARES) - fewer + _shift(gain)(table)
+        return table["threshold"].map(SHARES) - _of(table, fewer) + _shift(gain)(table)
 
     return measured(
         rng,
@@ -145,6 +179,12 @@ def _controls(draw: Callable[..., pd.DataFrame], margin: float, far: float) -> t
             0.8,
         ),
         World("with one network only", partial(draw, gain={"": 0.05, "MLP": -far}), "depends", 0.8),
+        World(
+            "at one rate only",
+            partial(draw, gain={"": -far, "σ = 0.4, × 1": 0.05}),
+            "depends",
+            0.8,
+        ),
     )
 
 
@@ -165,15 +205,36 @@ def _about(name: str, text: str, reference: str, minutes: float) -> Proposition:
             *_controls(partial(_shares, reference=reference), POINTS, 0.14),
             World(
                 "no picture is a dog",
-                partial(_shares, reference=reference, gain={"": 0.0}, fewer=1.0),
+                partial(_shares, reference=reference, gain={"": 0.0}, fewer={"": 1.0}),
                 "undecided",
+                0.9,
+            ),
+            World(
+                "rarer at one threshold",
+                partial(_shares, reference=reference, gain={"": 0.0, 0.05: -0.14}),
+                "does not hold",
+                0.9,
+            ),
+            World(
+                "no picture is a dog at one rate, else false",
+                partial(
+                    _shares,
+                    reference=reference,
+                    gain={"": -0.14},
+                    fewer={"": 0.1, "σ = 0.4, × 1": 0.65},
+                ),
+                "does not hold",
                 0.9,
             ),
         ),
         "the records pixel_noise and comparison, 5 seeds: 5 to 84 % dogs from N(0, I), 16 points "
         "fewer to 6 more than from a fitted density, 12 to 60 fewer than of reconstructions; a "
-        "pilot of one seed: 13 to 23 points fewer at 0.04 than of a mixture, 14 to 25 than of "
-        "reconstructions, 11 to 25 than of blurred dogs",
+        "pilot of one seed with other recipes: 13 to 23 points fewer at 0.04 than of a mixture, 14 "
+        "to 25 than of reconstructions, 11 to 25 than of blurred dogs; one of three seeds: with "
+        "σ = 0.2 18 to 47 points fewer than of a mixture, with σ = 0.4 7 to 16 (and, at 0.05, 2 to "
+        "8 of the convolutional network), with a learned σ 51 and 69. That is why thresholds are "
+        "no longer conditions of which each needs a certain answer, and why one at which hardly a "
+        "picture is a dog says nothing",
         minutes,
         _levels(reference),
         partial(by_threshold, value="share"),
@@ -185,7 +246,7 @@ PROPOSITIONS = (
         "C4a",
         "The distribution to draw from is known: no density has to be fitted to the codes.",
         "a mixture fitted to the codes",
-        7.8,
+        16.2,
     ),
     _about("C4b", "A sample is a dog as often as a reconstruction.", REBUILT, 0.0),
     _about(
@@ -223,8 +284,8 @@ PROPOSITIONS = (
             ),
             World("no picture is a dog", _no_dogs, "undecided", 0.9),
         ),
-        "the record comparison: novelty of all the VAE's samples 1.0 to 1.2; a pilot of one seed: "
-        "from 0.06 less to 0.02 more than reconstructions, and 0 to 2 % copies of all of either",
+        "the record comparison: novelty of all the VAE's samples 1.0 to 1.2; pilots: from 0.06 "
+        "less to 0.04 more than reconstructions, and 0 to 2 % copies of the dogs of either",
         0.0,
         _levels(REBUILT, thresholds=False),
     ),

@@ -1,4 +1,8 @@
-"""C5: another distribution could be chosen, with the loss that fits it."""
+"""C5: another distribution could be chosen, with the loss that fits it.
+
+The sentence says that there is one, so that one network and one budget are enough to show it; which
+of the six do as well and which do not is found for the reference model alone.
+"""
 
 from collections.abc import Mapping
 from functools import partial
@@ -19,14 +23,16 @@ from vaebook.experiments.propositions.reading import THRESHOLDS
 from vaebook.experiments.propositions.worlds import cells, measured
 from vaebook.experiments.record.inference import holm, mean_interval, pairs
 
-NUM_SEEDS = 28
+NUM_SEEDS = 24
 NUM_PICTURES = 400
 POINTS = 0.05
 # None has a second model fitted to its codes: a normal prior with one would gain as well.
 OTHERS = ("Laplace", "uniform", "sphere", "mixture", "VampPrior", "flow")
 VALUES = (*THRESHOLDS, "coverage", "copies")
 LESS_IS_BETTER = ("copies",)
-SD = 0.034  # as in C4
+# Of a model's share of dogs over trainings, beside the pictures' chance: three pilot seeds of three
+# priors have 0.051, of which the chance of 400 pictures makes 0.024.
+SD = 0.045
 MODELS: dict[str, tuple[object, ...]] = {"model": ("normal", *OTHERS)}
 
 
@@ -141,7 +147,7 @@ PROPOSITIONS = (
         (
             World(
                 "true of one",
-                partial(_trial, validity={"": -0.2, "flow": 0.0}, coverage=LEVEL),
+                partial(_trial, validity={"": -0.2, "flow": 0.05}, coverage=LEVEL),
                 "holds",
                 0.8,
             ),
@@ -184,8 +190,10 @@ PROPOSITIONS = (
         "the records of the trial of the priors, 5 seeds: mixture +3, flow +1, Laplace −10, "
         "VampPrior −5, uniform −21, sphere −29 points; normal + mixture +14; a pilot of one seed: "
         "normal 76 % dogs, mixture, VampPrior and flow 97 to 99, Laplace 71, uniform 50, sphere "
-        "41; coverage 1 point below the normal's to 4 above, but VampPrior and flow 6 and 7 below",
-        5.9,
+        "41; coverage 1 point below the normal's to 4 above, but VampPrior and flow 6 and 7 below; "
+        "one of three seeds: normal 67 to 72, Laplace 67 to 78, uniform 45 to 56, of one of them "
+        "mixture, VampPrior and flow 95 to 97, sphere 39",
+        6.9,
         MODELS,
     ),
 )

@@ -139,15 +139,16 @@ PROPOSITIONS = (
         BLIND,
         "the record holes, 250 draws each: box and corners 0 at 8, 16 and 32; N(0, I) 8 % at 8, "
         "0.8 % at 16; a pilot of one seed at 0.04, both networks: corners 0, box 0.5 and 10 % at "
-        "8, 0 to 1 % above, N(0, I) 17 and 22 % at 8, 2 to 7 % above",
-        5.8,
+        "8, 0 to 1 % above, N(0, I) 17 and 22 % at 8, 2 to 7 % above; another: box 0.5 and 8 % "
+        "at 8, 0 to 1.5 % above, N(0, I) 13 and 18 %, 0 to 8 %",
+        6.9,
     ),
     _about(
         "C6b",
         "Nor does a code drawn from a density fitted to the codes.",
         FITTED,
         "the record holes: 52 % of 250 from a mixture at 16, 9 % from a fitted normal; a pilot of "
-        "one seed at 0.04: 82 to 97 % and 32 to 78 %",
+        "one seed at 0.04: 82 to 97 % and 32 to 78 %; another: 40 to 99 % and 3 to 73 %",
         0.0,
     ),
 )

@@ -11,7 +11,7 @@ from vaebook.experiments.propositions.proposition import Answer, Decision, Propo
 from vaebook.experiments.propositions.worlds import cells
 from vaebook.experiments.record.inference import Interval, mean_interval
 
-NUM_SEEDS = 12
+NUM_SEEDS = 10
 NUM_PICTURES = 1000
 GONE = 0.05  # of a real picture's sharpness
 MOST = 0.5
@@ -119,7 +119,7 @@ PROPOSITIONS = (
             ),
         ),
         _SEEN,
-        9.4,
+        9.0,
         CONDITIONS,
     ),
     Proposition(
