@@ -55,6 +55,7 @@ execute: $(INSTALLED)  ## run chapters again and store their outputs (CHAPTER=bo
 
 lab: $(INSTALLED)  ## open the chapters in JupyterLab
 	$(PY) -m pip install --no-input --quiet jupyterlab==4.6.6
+	$(BIN)/jupyter trust book/*.ipynb  # or what runs in a page stands still until its cell is run
 	$(BIN)/jupyter lab book
 
 bench: $(INSTALLED)  ## time fit against other loops (ARGS="--only loops --install-pythae")
