@@ -246,8 +246,8 @@ _SEEN = (
     "0.71 for 1.25; a pilot of one seed, at × 1 and × 3: sharpness of the GAN 0.81 and 0.85, of "
     "the VAE with a learned σ and a mixture 0.77 and 0.86 (clothes: 0.61 and 0.69, 0.52 and 0.59), "
     "dogs 22 and 70 %, 98 and 98 %; the same at × 10: sharpness 0.97 for 0.91 (0.76 for "
-    "0.68), dogs 88 for 99 %, precision 0.88 for 0.76, recall 0.62 for 0.87, Fréchet 0.58 for 0.65; "
-    "on pictures of 64 by 64 at × 3 dogs 23 for 92 % of VAE + mixture, recall 0.05 for 0.81"
+    "0.68), dogs 88 for 99 %, precision 0.88 for 0.76, recall 0.62 for 0.87, Fréchet 0.58 for "
+    "0.65; with 64 by 64 pixels at × 3 dogs 23 for 92 % of VAE + mixture, recall 0.05 for 0.81"
 )
 
 PROPOSITIONS = (
