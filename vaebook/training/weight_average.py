@@ -46,12 +46,23 @@ class WeightAverage(Callback):
         assert self._average is not None
         followed = self._followed(step.model)
         decay = min(self.decay, (1 + step.step) / (10 + step.step))
-        finite = torch.stack([value.isfinite().all() for value in followed.parameters()]).all()
-        for mean, value in zip(self._average.parameters(), followed.parameters(), strict=True):
-            # weights that are no numbers would stay in the average for good
-            mean.copy_(torch.where(finite, mean.lerp(value, 1 - decay), mean))
+        means, values = [*self._average.parameters()], [*followed.parameters()]
+        # Weights that are no numbers would stay in the average for good; a sum has to read each
+        # weight but once.
+        finite = torch.stack([value.sum() for value in values]).isfinite().all()
         # counts and statistics of normalisation layers are those of the latest weights
-        for kept, latest in zip(self._average.buffers(), followed.buffers(), strict=True):
+        buffers = zip(self._average.buffers(), followed.buffers(), strict=True)
+        if finite.device.type == "cpu":
+            if finite:
+                for mean, value in zip(means, values, strict=True):
+                    mean.lerp_(value, 1 - decay)
+                for kept, latest in buffers:
+                    kept.copy_(latest)
+            return
+        # elsewhere to ask would wait for the device
+        for mean, value in zip(means, values, strict=True):
+            mean.copy_(torch.where(finite, mean.lerp(value, 1 - decay), mean))
+        for kept, latest in buffers:
             kept.copy_(torch.where(finite, latest, kept))
 
     def _followed(self, model: nn.Module) -> nn.Module:
