@@ -49,7 +49,7 @@ def test_the_record_can_be_judged(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_normal_under_another_name_is_no_other() -> None:
-    """Four short trainings see no difference there, and see that of a prior on a sphere."""
+    """Five short trainings see no difference there, and see that of a prior on a sphere."""
 
     def nothing(*_: object) -> dict[str, float]:
         return {}
@@ -58,7 +58,7 @@ def test_the_normal_under_another_name_is_no_other() -> None:
         patch.setattr(prior_equivalence, "measure_samples", nothing)
         rows = [
             {"seed": seed, **row}
-            for seed in range(1000, 1004)
+            for seed in range(1000, 1005)
             for row in prior_equivalence.run(
                 seed,
                 models=("normal", "normal again", "sphere"),
@@ -71,11 +71,11 @@ def test_the_normal_under_another_name_is_no_other() -> None:
     table = pd.DataFrame(rows)
     assert table["neg_elbo"].notna().all()
     same, other = (
-        mean_interval(pairs(table, "model", name, "normal", "neg_elbo"), unit="seed", level=0.999)
+        mean_interval(pairs(table, "model", name, "normal", "neg_elbo"), unit="seed", level=0.99)
         for name in ("normal again", "sphere")
     )
     assert same.low < 0 < same.high
-    # 700 nats after so short a training, 25 of a seed's noise
+    # 82 nats after so short a training, 18 of a seed's noise
     assert other.low > 0
 
 
