@@ -1,10 +1,10 @@
 """GAN, autoencoder and VAEs on dogs and clothes, budget by budget, with frontiers (chapter 12).
 
 Every model has the reference network and recipe (:mod:`vaebook.experiments.reference`): at one
-budget autoencoder and VAEs take the same seconds of one core, the GAN a third more. A VAE draws in two ways, from N(0, I) and from a
-mixture fitted to the codes of its training pictures, with a fixed σ and with a learned one; which
-is the best is chosen on pilot seeds. A training that breaks down has rows,
-too: it draws empty pictures, and has the worst shares that can be.
+budget autoencoder and VAEs take the same seconds of one core, the GAN a third more. A VAE draws in
+two ways, from N(0, I) and from a mixture fitted to the codes of its training pictures, with a fixed
+σ and with a learned one; which is the best is chosen on pilot seeds. A training that breaks down
+has rows, too: it draws empty pictures, and has the worst shares that can be.
 """
 
 from collections.abc import Sequence
