@@ -112,6 +112,16 @@ def test_a_dead_dimension_does_not_break_a_gaussian(codes):
         assert torch.isfinite(density.log_prob(flat)).all()
 
 
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 1e3])
+def test_what_is_added_to_a_dead_dimension_has_the_unit_of_the_codes(codes, unit):
+    dead = codes.clone()
+    dead[:, 0] = 0.5
+    dead = dead * unit
+    mean = float(dead.var(0).mean())
+    for variance in (fit_gaussian(dead).variance, fit_diagonal_gaussian(dead).variance):
+        assert float(variance[0]) == pytest.approx(1e-6 * mean, rel=1e-3)
+
+
 def test_too_few_codes_for_a_mixture(codes):
     with pytest.raises(ValueError, match="too few"):
         fit_mixture(codes[:25], 10)

@@ -229,3 +229,8 @@ def test_errors_say_what_to_do(images):
         ProbabilisticPCA(torch.zeros(4, 2), torch.zeros(4), 1.0).log_likelihood(images)
     with pytest.raises(ValueError, match="isotropic"):
         best_covariance(torch.eye(2), "round")  # type: ignore[arg-type]
+
+
+def test_whole_numbers_are_refused(images):
+    with pytest.raises(ValueError, match=r"images has dtype torch\.int64; expected floats"):
+        ProbabilisticPCA.fit((images * 16).long(), 3)

@@ -19,7 +19,7 @@ from tests.properties import uniform
 from vaebook.distributions import unit_laplace
 from vaebook.models import MLP, VAE, Autoencoder
 from vaebook.training import fit, load_weights, save_weights, seeded
-from vaebook.training.checkpoint import load_run, save_run, sealed
+from vaebook.training.checkpoint import first_of, load_run, save_run, sealed
 
 IMAGE_SHAPE = (1, 4, 4)
 NORMAL = Independent(Normal(torch.zeros(2), torch.ones(2)), 1)
@@ -398,3 +398,11 @@ def test_a_value_in_the_header_is_not_taken_for_the_checksum(tmp_path: Path) -> 
     path.write_bytes(sealed({"weight": torch.zeros(1), "bias": torch.ones(1)}, {"a": fake}))
     with pytest.raises(ValueError, match="does not fit this Linear"):
         load_weights(nn.Linear(3, 2), path)
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(1, "0"), (4, "0, 1, 2, 3"), (5, "0, 1, 2, 3 and 1 more"), (9, "0, 1, 2, 3 and 5 more")],
+)
+def test_a_long_list_says_how_many_more_there_are(number: int, said: str) -> None:
+    assert first_of([str(place) for place in range(number)]) == said
