@@ -246,7 +246,7 @@ PROPOSITIONS = (
         "C4a",
         "The distribution to draw from is known: no density has to be fitted to the codes.",
         "a mixture fitted to the codes",
-        16.2,
+        14.0,
     ),
     _about("C4b", "A sample is a dog as often as a reconstruction.", REBUILT, 0.0),
     _about(

@@ -66,7 +66,7 @@ class Proposition:
         rule: from such a table to a decision; it reads nothing else.
         worlds: controls.
         seen: what had been seen before the rule was fixed.
-        core_minutes: of one unit, as its pilot took.
+        core_minutes: of one unit, as last measured beside another process.
         levels: the columns that name a row, with all their values; the table has each combination
             once for each unit.
         read: makes the rule's table of the record, which may hold more; nothing is measured here.
