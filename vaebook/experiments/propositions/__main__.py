@@ -45,7 +45,7 @@ def main() -> int:
         found.append(chances(proposition, tries=arguments.tries))
         print(described(proposition, found[-1]), end="\n\n", flush=True)
     hours = sum(map(core_hours, chosen))
-    print(f"in all {hours:.1f} core-hours, as last measured, two processes side by side", flush=True)
+    print(f"in all {hours:.1f} core-hours, as last measured, two side by side", flush=True)
     every = pd.concat(found)
     if arguments.write:
         print(f"wrote {write_protocol(every)}", flush=True)
