@@ -47,9 +47,10 @@ class WeightAverage(Callback):
         followed = self._followed(step.model)
         decay = min(self.decay, (1 + step.step) / (10 + step.step))
         means, values = [*self._average.parameters()], [*followed.parameters()]
-        # Weights that are no numbers would stay in the average for good; a sum has to read each
-        # weight but once.
-        finite = torch.stack([value.sum() for value in values]).isfinite().all()
+        # Weights that are no numbers would stay in the average for good. A sum has to read each
+        # weight but once; in half precision it would leave the range itself.
+        sums = [v.sum(dtype=torch.promote_types(v.dtype, torch.float32)) for v in values]
+        finite = torch.stack([total.isfinite() for total in sums]).all()
         # counts and statistics of normalisation layers are those of the latest weights
         buffers = zip(self._average.buffers(), followed.buffers(), strict=True)
         if finite.device.type == "cpu":

@@ -160,3 +160,13 @@ def test_weights_that_are_no_numbers_do_not_join_the_average(breaks_at):
     with pytest.raises(ValueError, match="NaN or infinit"):
         fit(model, rows, num_epochs=2, batch_size=8, callbacks=[WeightAverage("part")])
     assert all(value.isfinite().all() for value in model.state_dict().values())
+
+
+def test_weights_in_half_precision_may_add_up_to_more_than_it_holds():
+    model, callback = nn.ModuleDict({"part": nn.Linear(300, 300).half()}), WeightAverage("part")
+    nn.init.constant_(model["part"].weight, 1.0)
+    callback.before_training(Step(model, 0, 0, 2, 2))
+    nn.init.constant_(model["part"].weight, 3.0)
+    assert model["part"].weight.sum().isinf()
+    callback.before_step(Step(model, 0, 0, 2, 2))  # the first step keeps a tenth
+    assert float(callback.average.weight.detach()[0, 0]) == pytest.approx(2.8, rel=1e-3)
