@@ -39,7 +39,8 @@ def as_often(table: pd.DataFrame, reference: str) -> Decision:
     With each network and training. Whatever counts as a dog: at every threshold for the sentence to
     hold, and one at which they are rarer refutes it, at α over the number of thresholds. Of a
     threshold at which at most ``ROOM`` of the reference's pictures are dogs it says nothing, and a
-    few points fewer could hardly be seen; if that leaves nothing, nothing is decided.
+    few points fewer could hardly be seen. Where that leaves a network and training without any, the
+    sentence cannot hold; if it leaves nothing, nothing is decided.
     """
 
     thresholds = [*THRESHOLDS]
@@ -67,7 +68,11 @@ def as_often(table: pd.DataFrame, reference: str) -> Decision:
     roomy = [part for _, part in groups if has_room(part)]
     if not roomy:
         return Decision("undecided", by_condition(table, tuple(CONDITIONS), left_open).findings)
-    return by_condition(pd.concat(roomy), tuple(CONDITIONS), find)
+    decision = by_condition(pd.concat(roomy), tuple(CONDITIONS), find)
+    complete = len(decision.findings) == table.groupby([*CONDITIONS]).ngroups
+    if decision.answer == "holds" and not complete:
+        return Decision("undecided", decision.findings)
+    return decision
 
 
 def new(table: pd.DataFrame) -> Decision:
@@ -213,6 +218,17 @@ def _about(name: str, text: str, reference: str, minutes: float) -> Proposition:
                 "rarer at one threshold",
                 partial(_shares, reference=reference, gain={"": 0.0, 0.05: -0.14}),
                 "does not hold",
+                0.9,
+            ),
+            World(
+                "no picture is a dog at one rate, else level",
+                partial(
+                    _shares,
+                    reference=reference,
+                    gain={"": 0.0},
+                    fewer={"": 0.1, "σ = 0.4, × 1": 1.0},
+                ),
+                "undecided",
                 0.9,
             ),
             World(
