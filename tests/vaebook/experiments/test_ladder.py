@@ -155,7 +155,9 @@ def test_the_classifier_has_streams_of_its_own(few: None) -> None:
         rows = ladder.run(1000, models=CONTROLS, data_names=("clothes",), **TINY)
     assert all(0 <= row["told_apart"] <= 1 for row in rows)
     # fit asks about its validation pictures after each epoch, every time with the same stream
-    names = (f"classifier: fashion: {name} at any budget, truncated at 1" for name in CONTROLS)
+    names = (
+        f"classifier: fashion, 32 pixels: {name} at any budget, truncated at 1" for name in CONTROLS
+    )
     asked = (stream_seed(1000, name) for name in names)
     assert set(shared(seeds)) == {stream_seed(seed, "validation") for seed in asked}
 

@@ -57,7 +57,9 @@ def test_every_row_is_there(few: None) -> None:
         ladder_large.run(1001, models=("real", "GAN"), **TINY)
     # fit asks about its validation pictures after each epoch, every time with the same stream
     validation = {
-        stream_seed(stream_seed(1000, f"classifier: dogs: {name}, truncated at 1"), "validation")
+        stream_seed(
+            stream_seed(1000, f"classifier: dogs, 64 pixels: {name}, truncated at 1"), "validation"
+        )
         for name in (
             *("real at any budget", "training pictures at any budget"),
             *("GAN at × 3", "VAE + mixture at × 3"),

@@ -16,14 +16,15 @@ from torch import Tensor, nn
 
 from vaebook._checks import ImageShape
 from vaebook.experiments.ch11_gan.models import uniform_noise
+from vaebook.experiments.ch12_vae_versus_gan.ladder import NUM_TOLD_APART
 from vaebook.experiments.ch12_vae_versus_gan.records import recorded_features
 from vaebook.experiments.pictures import load_pictures_of
-from vaebook.experiments.reference import BLANK, BUDGETS, RECIPES, train_reference
+from vaebook.experiments.reference import train_reference
 from vaebook.experiments.reference_gan import AVERAGED, NETWORK, reference_gan
 from vaebook.metrics import MEASURES, Reference, measure_samples
 from vaebook.models import GAN, MLP, Conv
 from vaebook.models.networks import Network
-from vaebook.training import Callback, Step, WeightAverage, fit, seeded, stream_seed
+from vaebook.training import Callback, Step, stream_seed
 
 DATA_NAME = "dogs"
 BASE, RAW, LARGE = "base", "no averaging", "batch 128"
@@ -83,32 +84,18 @@ def train(
     def build(network: Network) -> GAN:
         return CHANGES[name]((channels, height, width), network)
 
-    if name != LARGE:
-        model = train_reference(
-            build,
-            images,
-            data_name=DATA_NAME,
-            seed=seed,
-            stream=stream,
-            network=NETWORK,
-            budget=budget,
-            average=AVERAGED,
-            scale=scale,
-            callbacks=[raw],
-        )
-        return model, raw
-    recipe = RECIPES[NETWORK]  # what is changed here is the recipe itself
-    with seeded(seed, f"{stream}: weights"):
-        model = build(recipe.network(BLANK[DATA_NAME]))
-    num_epochs = scale * BUDGETS[budget] * recipe.epochs[DATA_NAME]
-    fit(
-        model,
+    model = train_reference(
+        build,
         images,
-        num_epochs=max(1, round(num_epochs)),
-        batch_size=LARGE_BATCH,
-        lr=recipe.lr,
-        seed=stream_seed(seed, stream),
-        callbacks=[WeightAverage(AVERAGED), raw],
+        data_name=DATA_NAME,
+        seed=seed,
+        stream=stream,
+        network=NETWORK,
+        budget=budget,
+        batch_size=LARGE_BATCH if name == LARGE else None,
+        average=AVERAGED,
+        scale=scale,
+        callbacks=[raw],
     )
     return model, raw
 
@@ -165,6 +152,7 @@ def run(
                 reference,
                 MEASURES,
                 num_judged=num_judged,
+                num_told_apart=NUM_TOLD_APART,
                 seed=stream_seed(seed, f"classifier, {name}"),
             )
             rows.append({"change": name, "failed": "", "steps": raw.steps, **found})

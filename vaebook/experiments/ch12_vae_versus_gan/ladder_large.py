@@ -96,13 +96,9 @@ def run(
         found = measure_samples(
             drawn.images,
             large,
-            [name for name in MEASURES if name not in (*FEATURES, "classifier")],
+            [name for name in MEASURES if name not in FEATURES],
             num_judged=num_judged,
-        )
-        found |= measure_samples(
-            drawn.images[:NUM_TOLD_APART],
-            large,
-            ["classifier"],
+            num_told_apart=NUM_TOLD_APART,
             seed=stream_seed(seed, f"classifier: {drawn.stream}"),
         )
         found |= measure_samples(averaged(drawn.images), small, FEATURES)

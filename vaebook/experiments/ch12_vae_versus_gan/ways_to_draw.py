@@ -70,6 +70,11 @@ WAYS = {
 VAE_WAYS = tuple(name for name, way in WAYS.items() if way.trained.startswith("VAE"))
 
 
+def _kind(name: str, images: Float[Tensor, "n c h w"]) -> str:
+    """What pictures are called in streams: those of another size share no random numbers."""
+    return f"{name}, {images.shape[-1]} pixels"
+
+
 @dataclass(frozen=True)
 class Drawn:
     """Pictures, and where they come from."""
@@ -87,7 +92,8 @@ class Drawn:
     def stream(self) -> str:
         """What these pictures are called, unlike any others under a seed."""
         budget = self.budget or "any budget"
-        return f"{self.data}: {self.model} at {budget}, truncated at {self.truncation:g}"
+        kind = _kind(self.data, self.images)
+        return f"{kind}: {self.model} at {budget}, truncated at {self.truncation:g}"
 
     def labels(self) -> dict[str, Any]:
         """All but the pictures, as columns of a record."""
@@ -115,7 +121,7 @@ class CountSteps(Callback):
 
 def control(name: str, data: PictureData, num_images: int, seed: int) -> Float[Tensor, "n c h w"]:
     """Pictures that no model drew: dogs drawn anew, photographs kept back, training pictures."""
-    stream = f"{data.name}: {name}"
+    stream = f"{_kind(data.name, data.test.images)}: {name}"
     if name == REAL and data.name == "dogs":
         factors = sample_factors(num_images, seed=stream_seed(seed, stream))
         with torch.no_grad():
@@ -141,7 +147,7 @@ def train(
         data.train.images,
         data_name=data.name,
         seed=seed,
-        stream=f"{data.name}: {name} at {budget}",
+        stream=f"{_kind(data.name, data.test.images)}: {name} at {budget}",
         network=NETWORK if is_gan else "convolutional",
         budget=budget,
         average=AVERAGED if is_gan else "",
@@ -159,7 +165,7 @@ def density_of(
         assert not isinstance(model, Autoencoder)
         return model.prior
     assert not isinstance(model, GAN)
-    stream = f"{data.name}: {name} at {budget}"
+    stream = f"{_kind(data.name, data.test.images)}: {name} at {budget}"
     with torch.no_grad(), seeded(seed, f"{stream}: codes"):
         images = data.train.images
         codes = model.posterior(images).sample() if isinstance(model, VAE) else model.encode(images)
@@ -190,6 +196,7 @@ def draw_all(
         scale: of the number of epochs.
         adapt: what the reference network becomes, for pictures of another size.
     """
+    kind = _kind(data.name, data.test.images)
     for name in CONTROLS:
         if name in models:
             yield Drawn(data.name, name, control(name, data, num_images, seed))
@@ -220,7 +227,7 @@ def draw_all(
                     continue
                 seconds = trained_in + time.process_time() - start
                 for factor in truncations:
-                    with seeded(seed, f"{data.name}: samples of {name} at {budget}, {factor:g}"):
+                    with seeded(seed, f"{kind}: samples of {name} at {budget}, {factor:g}"):
                         codes = truncate(density, factor).sample((num_images,))
                     images = model.decode_all(codes).clamp(0, 1)
                     yield Drawn(data.name, name, images, budget, factor, steps, seconds)

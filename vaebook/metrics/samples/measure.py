@@ -77,6 +77,7 @@ def measure_samples(
     measures: Collection[str],
     *,
     num_judged: int | None = None,
+    num_told_apart: int | None = None,
     found: NearestDog | None = None,
     seed: int = 0,
 ) -> dict[str, float]:
@@ -111,6 +112,8 @@ def measure_samples(
         reference: real pictures.
         measures: which of ``MEASURES``.
         num_judged: how many samples, from the first, get their nearest dog; all by default.
+        num_told_apart: how many, from the first, the classifier sees; all by default. It is told
+            less of fewer, so compare equal numbers.
         found: the nearest dogs, if they are known.
         seed: of the classifier.
 
@@ -128,8 +131,9 @@ def measure_samples(
         raise ValueError(f"reference is a {type(reference).__name__}; expected a Reference.")
     if found is not None and not isinstance(found, NearestDog):
         raise ValueError(f"found is a {type(found).__name__}; expected what nearest_dog gives.")
-    if num_judged is not None:
-        check_count("num_judged", num_judged)
+    for name, number in (("num_judged", num_judged), ("num_told_apart", num_told_apart)):
+        if number is not None:
+            check_count(name, number)
     check_seed(seed)
     test, row = reference.test, dict[str, float]()
     if "dogs" in measures:
@@ -151,7 +155,7 @@ def measure_samples(
         if "kernel" in measures:
             row["kernel_distance"] = kernel_distance(real, ours)
     if "classifier" in measures:
-        size = min(len(samples), len(test))
+        size = min(len(samples), len(test), num_told_apart or len(samples))
         told = picture_classifier_test(test[:size], samples[:size], seed=seed)
         row["told_apart"] = told.accuracy
     if "pixels" in measures:
