@@ -81,7 +81,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         Experiment(
             "sampling_long",
             f"{PACKAGE}.{CH06}.sampling",
-            {"trainings": ("σ = 0.2, × 10",)},
+            {"settings": (("convolutional", "σ = 0.2, × 10"),)},
             "What a VAE draws from N(0, I) after ten times the training (chapter 06).",
         ),
         Experiment(

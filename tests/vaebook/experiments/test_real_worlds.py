@@ -23,6 +23,7 @@ from tests.vaebook.experiments.dog_world import DogWorld, Renderer
 from vaebook.data import load_dogs, render, sample_factors
 from vaebook.data.dog_controls import dog_controls
 from vaebook.distributions import gaussian_kl
+from vaebook.experiments.ch02_holes import blind_codes
 from vaebook.experiments.ch02_holes.blind_codes import count_dogs, densities
 from vaebook.experiments.ch04_gaussian_kl import kl_terms
 from vaebook.experiments.ch06_vae import sampling
@@ -34,7 +35,6 @@ from vaebook.experiments.ch09_why_normal.pushforward_gaps import PRIORS, gaps
 from vaebook.experiments.ch10_why_blurry import blur_twins
 from vaebook.experiments.ch12_vae_versus_gan.ladder import TRUNCATIONS
 from vaebook.experiments.propositions import PROPOSITIONS
-from vaebook.experiments.propositions.c4_known_distribution import CONDITIONS
 from vaebook.experiments.propositions.c8_better_images import CHOSEN, SHARPEST
 from vaebook.experiments.propositions.worlds import cells
 from vaebook.metrics import Reference, evaluate_elbo, measure_samples, relative_sharpness
@@ -242,14 +242,12 @@ def pool(name: str) -> Judged:
 def sampled(kinds: dict[str, Judged]) -> pd.DataFrame:
     """A record of ``sampling`` with these pictures, by their source, under each condition."""
     rng, rows = np.random.default_rng(0), []
-    conditions = [
-        dict(zip(CONDITIONS, each, strict=True)) for each in product(*CONDITIONS.values())
-    ]
+    settings = [dict(zip(("network", "training"), each, strict=True)) for each in sampling.SETTINGS]
     for seed in range(NAMED["C4a"].num_units):
         for source, pictures in kinds.items():
             images, near = pictures.some(rng, 400)
             found = sampling.judged(images, REFERENCE, near) | {"num_pictures": 400}
-            rows += [{"seed": seed, "source": source} | c | found for c in conditions]
+            rows += [{"seed": seed, "source": source} | place | found for place in settings]
     return pd.DataFrame(rows)
 
 
@@ -328,19 +326,18 @@ DECODERS = {
 def test_decoders_that_need_no_training(name: str) -> None:
     decode, expected = DECODERS[name]
     rng, tables, few = np.random.default_rng(0), [], 2
-    for latent_dim in NAMED["C6a"].levels["latent_dim"]:
-        with seeded(0, f"{latent_dim} numbers"):
+    for network, latent_dim in blind_codes.SETTINGS:
+        with seeded(0, f"{network}, {latent_dim} numbers"):
             codes = torch.randn(400, latent_dim)
             fitted = densities(codes, num_components=1, seed=0)
             found = count_dogs(decode, fitted, num_judged=few, seed=0, stream="world")
-        tables.append(pd.DataFrame(found).assign(latent_dim=latent_dim))
+        tables.append(pd.DataFrame(found).assign(network=network, latent_dim=latent_dim))
     once = pd.concat(tables)
     hits = [column for column in once if column.startswith("num_dogs")]
     parts = []
     for seed in range(NAMED["C6a"].num_units):
-        for network in NAMED["C6a"].levels["network"]:
-            drawn = {column: rng.binomial(200, once[column] / few) for column in hits}
-            parts.append(once.assign(seed=seed, network=network, num_pictures=200, **drawn))
+        drawn = {column: rng.binomial(200, once[column] / few) for column in hits}
+        parts.append(once.assign(seed=seed, num_pictures=200, **drawn))
     record = pd.concat(parts)
     assert answer("C6a", record) == answer("C6b", record) == expected
 

@@ -47,13 +47,13 @@ def test_a_learned_noise_is_learned_and_the_others_stay() -> None:
         learned = any(part.requires_grad for part in model.likelihood.parameters())
         sigmas[name] = "learned" if learned else f"{model.likelihood.sigma:g}"
     assert all(sigmas[name] in name for name in sigmas)
-    assert set(CONDITIONS["training"]) == set(sampling.SHORT)
+    assert {", ".join(setting) for setting in sampling.SETTINGS} == set(CONDITIONS["setting"])
 
 
-def test_each_network_training_and_source_has_a_row(runs: dict) -> None:
+def test_each_setting_and_source_has_a_row(runs: dict) -> None:
     rows, _, kept = runs[1000]
     table = pd.DataFrame(rows)
-    assert len(table) == 2 * 4 * 4
+    assert len(table) == 5 * 4
     assert list(table["source"].unique()) == [SAMPLES, MIXTURE, REBUILT, BLURRED]
     assert set(WORST) <= set(table)
     assert not table["failed"].any()
@@ -103,7 +103,7 @@ def test_a_training_that_breaks_down_is_the_worst_that_can_be(
     monkeypatch.setattr(sampling, "train_reference", broken)
     rows = {
         row["source"]: row
-        for row in sampling.run(1000, networks=("MLP",), trainings=("σ learned, × 1",), **TINY)
+        for row in sampling.run(1000, settings=(("MLP", "σ learned, × 1"),), **TINY)
     }
     assert set(rows) == {SAMPLES, MIXTURE, REBUILT, BLURRED}
     assert all("nan" in row["failed"] for row in rows.values())

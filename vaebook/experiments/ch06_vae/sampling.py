@@ -7,9 +7,8 @@ nothing else. The real dogs of a seed, which are reconstructed and blurred, are 
 400 dogs that are the same in all seeds would be a choice that no interval over seeds knows of.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import product
 from typing import Any, NamedTuple
 
 import torch
@@ -57,7 +56,11 @@ TRAININGS = {
     "σ learned, × 1": Training(None, "× 1"),
     "σ = 0.2, × 10": Training(0.2, "× 10"),
 }
-SHORT = tuple(name for name, training in TRAININGS.items() if training.budget != "× 10")
+# Network and training: the first, and one change at a time.
+SETTINGS = (
+    *(("convolutional", name) for name, each in TRAININGS.items() if each.budget != "× 10"),
+    ("MLP", "σ = 0.2, × 1"),
+)
 SAMPLES, MIXTURE, REBUILT = "N(0, I)", "a mixture fitted to the codes", "reconstruction"
 BLURRED = "real dogs, blurred to the samples' sharpness"
 WIDEST = 16.0  # pixels: the widest blur that is tried
@@ -77,8 +80,7 @@ Images = Float[Tensor, "n c h w"]
 def run(
     seed: int,
     *,
-    networks: tuple[str, ...] = ("convolutional", "MLP"),
-    trainings: tuple[str, ...] = SHORT,
+    settings: Sequence[tuple[str, str]] = SETTINGS,
     num_images: int = 400,
     scale: float = 1.0,
     pictures: dict[str, Tensor] | None = None,
@@ -86,8 +88,7 @@ def run(
     """Train VAEs with each network, and judge their pictures by where the codes come from.
 
     Args:
-        networks: of the reference recipe.
-        trainings: names in ``TRAININGS``.
+        settings: a network of the reference recipe, and a name in ``TRAININGS``.
         num_images: pictures of each source, all of which get their nearest dog.
         scale: of the number of epochs, for trials.
         pictures: filled with the first pictures of each row, under ``"network/training/source"``.
@@ -106,7 +107,7 @@ def run(
     with torch.no_grad():
         fresh = render(sample_factors(num_images, seed=stream_seed(seed, "fresh dogs")))
     rows = []
-    for network, name in product(networks, trainings):
+    for network, name in settings:
         training, stream = TRAININGS[name], f"{network} VAE, {name}"
         place: dict[str, Any] = {"network": network, "training": name, "failed": ""}
         place["num_pictures"] = num_images
