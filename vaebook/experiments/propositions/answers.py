@@ -9,7 +9,6 @@ in common, such as seeds).
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
 import pandas as pd
 
 from vaebook.experiments.propositions.proposition import Answer, Decision, Finding
@@ -54,13 +53,15 @@ def by_condition(
         combine: from the findings at the plain level and at the strict one; by default
             :func:`everywhere`.
     """
-    groups = list(table.groupby(list(conditions), sort=False)) if conditions else [((), table)]
+    groups = [("", table)]
+    if conditions:
+        groups = [
+            (", ".join(map(str, key)), part)
+            for key, part in table.groupby(list(conditions), sort=False)
+        ]
 
     def found(at: float) -> tuple[Finding, ...]:
-        return tuple(
-            Finding(", ".join(map(str, np.atleast_1d(key))) if conditions else "", *find(part, at))
-            for key, part in groups
-        )
+        return tuple(Finding(name, *find(part, at)) for name, part in groups)
 
     plain = found(level())
     combine = combine or everywhere

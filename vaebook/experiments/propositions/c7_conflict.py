@@ -8,7 +8,7 @@ import pandas as pd
 
 from vaebook.experiments.propositions.answers import above, below, by_condition
 from vaebook.experiments.propositions.proposition import Answer, Decision, Proposition, World
-from vaebook.experiments.propositions.worlds import cells
+from vaebook.experiments.propositions.worlds import cells, group_numbers
 from vaebook.experiments.record.inference import Interval, mean_interval
 
 NUM_SEEDS = 10
@@ -43,13 +43,13 @@ def explained(table: pd.DataFrame) -> Decision:
 
     def find(part: pd.DataFrame, level: float) -> tuple[Interval, Answer]:
         vae = _lost(part["vae_lost"], level)
-        more = _lost((1 - MOST) * part["vae_lost"] - part["twin_lost"], level)
+        more = _lost((1 - MOST) * part["vae_lost"].to_numpy() - part["twin_lost"].to_numpy(), level)
         return more, above(more, 0.0) if vae.low > BLURRED else "undecided"
 
     return by_condition(table, tuple(CONDITIONS), find)
 
 
-def _lost(values: pd.Series, level: float) -> Interval:
+def _lost(values: pd.Series | np.ndarray, level: float) -> Interval:
     return mean_interval(values, unit="seed", level=level, resolution=1e-4)
 
 
@@ -64,15 +64,12 @@ def _twins(
     With ``only`` the numbers stand for that network, and for the other those under ``"other"``.
     """
     table = cells(NUM_SEEDS, CONDITIONS)
-    shared = ["seed", "compared", "network", "data"]
-    twin = table.groupby(shared, sort=False).ngroup().to_numpy()
-    cell = table.groupby(list(CONDITIONS), sort=False).ngroup().to_numpy()
+    twin = group_numbers(NUM_SEEDS, CONDITIONS, ["seed", "compared", "network", "data"])
+    cell = group_numbers(NUM_SEEDS, CONDITIONS, list(CONDITIONS))
     means = np.array(
         [
-            lost["other"]
-            if only and row.network != only
-            else lost.get(row.noise, lost.get("", (0.0, 0.0)))
-            for row in table.itertuples()
+            lost["other"] if only and network != only else lost.get(noise, lost.get("", (0.0, 0.0)))
+            for network, noise in zip(table["network"], table["noise"], strict=True)
         ]
     )
     moved = np.abs(rng.normal(0, sd_cell, cell.max() + 1))[cell]

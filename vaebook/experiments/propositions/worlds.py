@@ -1,6 +1,7 @@
 """Made-up records in which the answer is known, with the spread that today's records show."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -8,12 +9,42 @@ import pandas as pd
 Levels = Mapping[str, Sequence[object]]
 
 
+# The same as a key: name, values, and their types, since 1 and 1.0 are equal.
+Frozen = tuple[tuple[str, tuple[object, ...], tuple[type, ...]], ...]
+
+
 def cells(num_seeds: int, levels: Levels) -> pd.DataFrame:
     """A row for each seed and combination of levels."""
+    return _cells(num_seeds, _frozen(levels)).copy()
+
+
+def group_numbers(num_seeds: int, levels: Levels, names: Sequence[str]) -> np.ndarray:
+    """Of each row of :func:`cells`: those that agree in the columns ``names`` have one number.
+
+    Numbers go from 0 on in the order of the rows. The array is shared, and read-only.
+    """
+    return _group_numbers(num_seeds, _frozen(levels), tuple(names))
+
+
+def _frozen(levels: Levels) -> Frozen:
+    return tuple((name, tuple(values), tuple(map(type, values))) for name, values in levels.items())
+
+
+@lru_cache  # a world is drawn hundreds of times
+def _cells(num_seeds: int, levels: Frozen) -> pd.DataFrame:
     index = pd.MultiIndex.from_product(
-        [range(num_seeds), *levels.values()], names=["seed", *levels]
+        [range(num_seeds), *(values for _, values, _ in levels)],
+        names=["seed", *(name for name, _, _ in levels)],
     )
     return index.to_frame(index=False)
+
+
+@lru_cache
+def _group_numbers(num_seeds: int, levels: Frozen, names: tuple[str, ...]) -> np.ndarray:
+    grouped = _cells(num_seeds, levels).groupby(list(names), sort=False)
+    numbers = grouped.ngroup().to_numpy().copy()
+    numbers.setflags(write=False)
+    return numbers
 
 
 def measured(
@@ -43,7 +74,7 @@ def measured(
     """
     table = cells(num_seeds, levels)
     trained = ["seed", *(name for name in levels if name not in within)]
-    group = table.groupby(trained, sort=False).ngroup().to_numpy()
+    group = group_numbers(num_seeds, levels, trained)
     values = np.asarray(mean(table)) + rng.normal(0, sd, group.max() + 1)[group]
     if num_pictures:
         values = rng.binomial(num_pictures, values.clip(0, 1)) / num_pictures

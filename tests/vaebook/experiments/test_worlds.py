@@ -1,0 +1,31 @@
+"""Rows of made-up records are computed once, and handed out anew each time."""
+
+import numpy as np
+import pytest
+
+from vaebook.experiments.propositions.worlds import cells, group_numbers
+
+LEVELS = {"model": ("b", "a"), "size": (3, 1, 2)}
+
+
+def test_what_is_done_to_a_table_does_not_reach_the_next() -> None:
+    first = cells(4, LEVELS)
+    expected = first.to_dict("list")
+    first["value"] = 1.0
+    first.loc[:, "size"] = 7
+    first.drop(index=0, inplace=True)  # noqa: PD002
+    assert cells(4, LEVELS).to_dict("list") == expected
+
+
+def test_levels_that_are_equal_but_of_other_kinds_keep_them() -> None:
+    kinds = [cells(2, {"size": values})["size"].dtype for values in ((1, 2), (1.0, 2.0))]
+    assert kinds == [np.dtype("int64"), np.dtype("float64")]
+
+
+@pytest.mark.parametrize("names", [["seed"], ["seed", "model"], ["size"], ["model", "size"]])
+def test_numbers_of_groups_are_those_of_pandas(names: list[str]) -> None:
+    found = group_numbers(4, LEVELS, names)
+    expected = cells(4, LEVELS).groupby(names, sort=False).ngroup()
+    assert found.tolist() == expected.tolist()
+    with pytest.raises(ValueError, match="read-only"):
+        found[0] = 5
