@@ -46,14 +46,17 @@ def gaussian(table: pd.DataFrame) -> Decision:
         return Decision("undecided", ())
 
     def find(part: pd.DataFrame, level: float) -> tuple[Interval, Answer]:
-        def interval(values: pd.Series) -> Interval:
+        def interval(values: np.ndarray) -> Interval:
             return mean_interval(values, unit="seed", level=level, resolution=1e-4)
 
-        bound = interval(part["kl_bound"])
+        kl, planted, null = (
+            part[name].to_numpy(float) for name in ("kl_bound", "planted_bound", "null_bound")
+        )
+        bound = interval(kl)
         if bound.low > NATS:
             return bound, "does not hold"
-        seen = interval(part["planted_bound"] - part["null_bound"]).low > SEEN
-        nearer = interval(part["planted_bound"] - part["kl_bound"]).low > 0
+        seen = interval(planted - null).low > SEEN
+        nearer = interval(planted - kl).low > 0
         return bound, "holds" if seen and nearer else "undecided"
 
     return by_condition(told, ("beta",), find, always)

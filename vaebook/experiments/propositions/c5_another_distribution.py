@@ -9,7 +9,6 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from vaebook.experiments.propositions.answers import ALPHA, level
 from vaebook.experiments.propositions.proposition import (
@@ -21,7 +20,7 @@ from vaebook.experiments.propositions.proposition import (
 )
 from vaebook.experiments.propositions.reading import THRESHOLDS
 from vaebook.experiments.propositions.worlds import cells, measured
-from vaebook.experiments.record.inference import holm, mean_interval, pairs
+from vaebook.experiments.record.inference import holm, mean_interval, p_value, paired_rows
 
 NUM_SEEDS = 24
 NUM_PICTURES = 400
@@ -47,23 +46,16 @@ def another(table: pd.DataFrame) -> Decision:
     step = 1 / NUM_PICTURES
     p_values, worst = [], []
     for name in OTHERS:
-        differences = [_better(table, name, value) for value in VALUES]
-        p_values.append(
-            max(
-                float(stats.ttest_1samp(values, -POINTS, alternative="greater").pvalue)
-                if values.std() > 0
-                else float(values.mean() <= -POINTS)
-                for values in differences
-            )
-        )
+        differences = _better(table, name)
+        p_values.append(max(p_value(values, -POINTS) for values in differences))
         found = [
             mean_interval(values, unit="seed", level=level(len(VALUES)), resolution=step)
             for values in differences
         ]
         worst.append(min(found, key=lambda interval: interval.high))
     findings = []
-    for name, interval, p_value in zip(OTHERS, worst, holm(p_values), strict=True):
-        answer: Answer = "holds" if p_value < ALPHA else "undecided"
+    for name, interval, chance in zip(OTHERS, worst, holm(p_values), strict=True):
+        answer: Answer = "holds" if chance < ALPHA else "undecided"
         if interval.high < -POINTS:
             answer = "does not hold"
         findings.append(Finding(name, interval, answer))
@@ -79,10 +71,15 @@ def another(table: pd.DataFrame) -> Decision:
     return Decision(decided, tuple(findings))
 
 
-def _better(table: pd.DataFrame, name: str, value: str) -> pd.Series:
-    """By how much a prior does better than the normal one, seed by seed."""
-    two = ("normal", name) if value in LESS_IS_BETTER else (name, "normal")
-    return pairs(table, "model", *two, value)
+def _better(table: pd.DataFrame, name: str) -> list[np.ndarray]:
+    """By how much a prior does better than the normal one, in each value, seed by seed."""
+    _, other, normal = paired_rows(table, "model", name, "normal")
+    return [
+        values[normal] - values[other]
+        if value in LESS_IS_BETTER
+        else values[other] - values[normal]
+        for value, values in ((value, table[value].to_numpy(float)) for value in VALUES)
+    ]
 
 
 Gains = Mapping[str, float]  # by prior; "" for those that are not named
