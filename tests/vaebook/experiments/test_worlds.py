@@ -13,7 +13,6 @@ def test_what_is_done_to_a_table_does_not_reach_the_next() -> None:
     expected = first.to_dict("list")
     first["value"] = 1.0
     first.loc[:, "size"] = 7
-    first.drop(index=0, inplace=True)  # noqa: PD002
     assert cells(4, LEVELS).to_dict("list") == expected
 
 
