@@ -31,6 +31,7 @@ from vaebook.experiments import CLAIMS, Claim
 from vaebook.experiments.propositions import PROPOSITIONS, Proposition
 from vaebook.experiments.propositions.proposition import ANSWERS
 from vaebook.experiments.propositions.protocol import load_protocol
+from vaebook.experiments.propositions.registry import BESIDE
 from vaebook.experiments.record.load import load_recorded
 from vaebook.plots import Table, number_text, unbroken
 
@@ -76,7 +77,8 @@ class Protocol(SphinxDirective):
         except (FileNotFoundError, ValueError) as error:
             logger.warning("protocol: %s", error, location=self.get_location())
             return []
-        return [claim_section(claim, chances) for claim in CLAIMS]
+        cost = nodes.paragraph("", spaced(whole_cost()))
+        return [cost, *(claim_section(claim, chances) for claim in CLAIMS)]
 
 
 class Searched(SphinxDirective):
@@ -174,11 +176,21 @@ def plan_of(proposition: Proposition) -> str:
 
 def cost_of(proposition: Proposition) -> str:
     """The hours of its record; what shares another's costs nothing more."""
-    hours = proposition.num_units * proposition.core_minutes / 60
-    if hours:
-        return f"{hours:.1f} hours of one core, for the record {proposition.table}"
+    if proposition.core_hours:
+        return f"{proposition.core_hours:.1f} hours of one core, for the record {proposition.table}"
     first = next(each.name for each in PROPOSITIONS if each.table == proposition.table)
     return f"none of its own: it reads the record {proposition.table}, like {first}"
+
+
+def whole_cost() -> str:
+    """The hours of all records of the trial."""
+    judged = sum(each.core_hours for each in PROPOSITIONS)
+    beside = sum(each.core_hours for each in BESIDE.values())
+    return (
+        f"All records together take {judged + beside:.0f} hours of one core, {beside:.0f} of them "
+        "for what is only shown: longer trainings, larger pictures, changes of the GAN, and the "
+        "uses of a VAE by class and by table."
+    )
 
 
 def table_of(name: str, rows: pd.DataFrame) -> str:

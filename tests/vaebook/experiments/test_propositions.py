@@ -31,9 +31,11 @@ from vaebook.experiments.propositions.answers import (
 from vaebook.experiments.propositions.power import TRIES, chances
 from vaebook.experiments.propositions.proposition import ANSWERS
 from vaebook.experiments.propositions.protocol import COMMAND, protocol_file
+from vaebook.experiments.propositions.registry import BESIDE
 from vaebook.experiments.propositions.worlds import counted, measured
 from vaebook.experiments.record import inference
 from vaebook.experiments.record.inference import Interval, mean_interval
+from vaebook.experiments.registry import TRIAL
 
 NAMED = {proposition.name: proposition for proposition in PROPOSITIONS}
 every = pytest.mark.parametrize("proposition", PROPOSITIONS, ids=list(NAMED))
@@ -75,6 +77,17 @@ def test_margins_and_numbers_are_those_that_were_registered() -> None:
     } == REGISTERED
     for module, limits in LIMITS.items():
         assert {name: getattr(module, name) for name in limits} == limits
+
+
+def test_the_trial_is_planned_whole_and_fits_sixteen_hours_of_a_core() -> None:
+    judged = {proposition.table for proposition in PROPOSITIONS}
+    searched = {"reference_search", "gan_search"}  # on pilot seeds only
+    assert judged | set(BESIDE) | searched == TRIAL
+    assert not judged & set(BESIDE)
+    paid = [each.table for each in PROPOSITIONS if each.core_minutes]
+    assert sorted(paid) == sorted(judged), "each record is paid for by one proposition"
+    planned = (*PROPOSITIONS, *BESIDE.values())
+    assert sum(each.core_hours for each in planned) <= 16
 
 
 @every

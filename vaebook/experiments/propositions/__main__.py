@@ -14,7 +14,7 @@ import pandas as pd
 from vaebook.experiments.propositions.power import TRIES, chances
 from vaebook.experiments.propositions.proposition import ANSWERS, Proposition
 from vaebook.experiments.propositions.protocol import protocol_file, write_protocol
-from vaebook.experiments.propositions.registry import PROPOSITIONS
+from vaebook.experiments.propositions.registry import BESIDE, PROPOSITIONS
 
 PIPE_CLOSED = 141  # as a shell reports a program that the signal of a closed pipe has ended
 
@@ -44,17 +44,15 @@ def main() -> int:
     for proposition in chosen:
         found.append(chances(proposition, tries=arguments.tries))
         print(described(proposition, found[-1]), end="\n\n", flush=True)
-    hours = sum(map(core_hours, chosen))
+    hours = sum(each.core_hours for each in chosen)
     print(f"in all {hours:.1f} core-hours, as last measured, two side by side", flush=True)
+    if chosen == list(PROPOSITIONS):
+        beside = sum(each.core_hours for each in BESIDE.values())
+        print(f"and {beside:.1f} for what no proposition reads: {', '.join(BESIDE)}", flush=True)
     every = pd.concat(found)
     if arguments.write:
         print(f"wrote {write_protocol(every)}", flush=True)
     return int(not every["good"].all())
-
-
-def core_hours(proposition: Proposition) -> float:
-    """What its record costs; 0 where another proposition's is read."""
-    return proposition.num_units * proposition.core_minutes / 60
 
 
 def described(proposition: Proposition, found: pd.DataFrame) -> str:
@@ -65,7 +63,7 @@ def described(proposition: Proposition, found: pd.DataFrame) -> str:
         f"     {proposition.measure}",
         f"     margin {proposition.margin:g}: {proposition.reason}",
         f"     {proposition.num_units} {proposition.unit}s{pictures}; "
-        f"{core_hours(proposition):.1f} core-hours; record {proposition.table}",
+        f"{proposition.core_hours:.1f} core-hours; record {proposition.table}",
         f"     seen before: {proposition.seen}",
     ]
     for row in found.to_dict("records"):

@@ -94,6 +94,11 @@ class Proposition:
         """All that it reads of its table."""
         return (self.unit, *self.levels, *self.values)
 
+    @property
+    def core_hours(self) -> float:
+        """What its record costs; 0 where another proposition pays for it."""
+        return self.num_units * self.core_minutes / 60
+
     def table_of(self, record: pd.DataFrame) -> pd.DataFrame:
         """The rows and columns of a record that the rule reads.
 

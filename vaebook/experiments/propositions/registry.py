@@ -1,4 +1,6 @@
-"""All propositions, in the order of the claims."""
+"""All propositions, in the order of the claims, and the records of the trial beside theirs."""
+
+from typing import NamedTuple
 
 from vaebook.experiments.propositions import (
     c1_kl_term,
@@ -22,3 +24,27 @@ PROPOSITIONS: tuple[Proposition, ...] = (
     *c7_conflict.PROPOSITIONS,
     *c8_better_images.PROPOSITIONS,
 )
+
+
+class Planned(NamedTuple):
+    """A record that no proposition reads: it is shown, and nothing is concluded from it."""
+
+    num_seeds: int
+    core_minutes: float  # of one seed, as last measured beside another process
+
+    @property
+    def core_hours(self) -> float:
+        """What it costs."""
+        return self.num_seeds * self.core_minutes / 60
+
+
+# Their units are classes, tables and changes: seeds are few.
+BESIDE = {
+    "sampling_long": Planned(3, 5.4),
+    "ladder_large": Planned(3, 14.5),
+    "gan_changes": Planned(3, 12.1),
+    "anomalies_by_class": Planned(3, 13.0),
+    "generation_by_class": Planned(3, 5.1),
+    "inpainting_by_class": Planned(3, 1.8),
+    "imputation_by_table": Planned(5, 0.6),
+}
