@@ -1,6 +1,8 @@
 """The directive ``{explorer}``, and the still picture where there are no scripts: in LaTeX."""
 
+import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
@@ -12,18 +14,24 @@ from tools.execute import METADATA
 from vaebook.explorer import WIDGETS
 
 NAME = "kl"
-
-
-def build(folder: Path, builder: str) -> tuple[int, str]:
-    """Build what lies in a folder, warnings fatal."""
-    settings = [
-        "extensions = ['myst_nb', 'explorer']",
-        f"import sys; sys.path.insert(0, {str(ROOT / 'book' / '_ext')!r})",
-        "nb_execution_mode = 'off'",
-    ]
-    (folder / "conf.py").write_text("\n".join(settings), encoding="utf-8")
-    done = run(sys.executable, "-m", "sphinx", "-W", "-b", builder, folder, folder / builder)
-    return done.returncode, done.stdout + done.stderr
+SETTINGS = [
+    "extensions = ['myst_nb', 'explorer']",
+    f"import sys; sys.path.insert(0, {str(ROOT / 'book' / '_ext')!r})",
+    "nb_execution_mode = 'off'",
+]
+# Builds folders, warnings fatal, one after the other in one process: most of a build is to begin.
+BUILDS = """
+import contextlib, io, json, sys
+from sphinx.cmd.build import main
+done = []
+for folder, builder in json.loads(sys.argv[1]):
+    log = io.StringIO()
+    with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+        code = main(["-W", "-b", builder, folder, f"{folder}/{builder}"])
+    done.append((code, log.getvalue()))
+print(json.dumps(done))
+"""
+Built = Callable[[str, str], tuple[Path, int, str]]
 
 
 def write_page(folder: Path, name: str = NAME) -> None:
@@ -40,29 +48,52 @@ def write_notebook(folder: Path) -> None:
     nbformat.write(notebook, folder / "index.ipynb")
 
 
-@pytest.mark.parametrize("write", [write_page, write_notebook])
-def test_html_gets_the_widget_as_it_is(tmp_path: Path, write) -> None:  # type: ignore[no-untyped-def]
-    write(tmp_path)
-    code, log = build(tmp_path, "html")
+SOURCES = {
+    "page": write_page,
+    "notebook": write_notebook,
+    "mistyped": lambda folder: write_page(folder, "latent-plain"),
+}
+WANTED = [(source, kind) for source in ("page", "notebook") for kind in ("html", "latex")]
+WANTED.append(("mistyped", "html"))
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """What came of a source and a builder: the folder, the exit code and the log."""
+    folders = [tmp_path_factory.mktemp(f"{source}-{kind}") for source, kind in WANTED]
+    for folder, (source, _) in zip(folders, WANTED, strict=True):
+        (folder / "conf.py").write_text("\n".join(SETTINGS), encoding="utf-8")
+        SOURCES[source](folder)
+    orders = [(str(folder), kind) for folder, (_, kind) in zip(folders, WANTED, strict=True)]
+    done = run(sys.executable, "-c", BUILDS, json.dumps(orders))
+    assert done.returncode == 0, done.stderr
+    results = {
+        wanted: (folder / wanted[1], *result)
+        for wanted, folder, result in zip(WANTED, folders, json.loads(done.stdout), strict=True)
+    }
+    return lambda source, kind: results[source, kind]
+
+
+@pytest.mark.parametrize("source", ["page", "notebook"])
+def test_html_gets_the_widget_as_it_is(built: Built, source: str) -> None:
+    folder, code, log = built(source, "html")
     assert code == 0, log
-    html = (tmp_path / "html" / "index.html").read_text(encoding="utf-8")
+    html = (folder / "index.html").read_text(encoding="utf-8")
     assert html.count(WIDGETS[NAME]()._repr_html_()) == 1
 
 
-@pytest.mark.parametrize("write", [write_page, write_notebook])
-def test_latex_gets_the_still_picture(tmp_path: Path, write) -> None:  # type: ignore[no-untyped-def]
-    write(tmp_path)
-    code, log = build(tmp_path, "latex")
+@pytest.mark.parametrize("source", ["page", "notebook"])
+def test_latex_gets_the_still_picture(built: Built, source: str) -> None:
+    folder, code, log = built(source, "latex")
     assert code == 0, log
-    (text,) = (path.read_text(encoding="utf-8") for path in (tmp_path / "latex").glob("*.tex"))
+    (text,) = (path.read_text(encoding="utf-8") for path in folder.glob("*.tex"))
     assert text.count(r"\sphinxincludegraphics") == 1
     assert repr(WIDGETS[NAME]()) not in text
     still = WIDGETS[NAME]().still()
-    assert [still] == [path.read_bytes() for path in (tmp_path / "latex").glob("index-*.png")]
+    assert [still] == [path.read_bytes() for path in folder.glob("index-*.png")]
 
 
-def test_a_mistyped_name_fails_the_build(tmp_path: Path) -> None:
-    write_page(tmp_path, "latent-plain")
-    code, log = build(tmp_path, "html")
+def test_a_mistyped_name_fails_the_build(built: Built) -> None:
+    _, code, log = built("mistyped", "html")
     assert code != 0
     assert "no explorer 'latent-plain'; expected one of" in log
