@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from vaebook.training import fit, seeded
 
 lightning = pytest.importorskip("lightning", reason="Lightning is not installed")
 
+from tests.vaebook.training import lightning_processes  # noqa: E402
 from vaebook.training.lightning import LightningModel  # noqa: E402
 
 SHAPE = (1, 4, 4)
@@ -126,19 +128,15 @@ def test_what_cannot_be_trained_is_refused() -> None:
 
 @pytest.fixture(scope="module")
 def one_and_two(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
-    folder = tmp_path_factory.mktemp("processes")
-    script = Path(__file__).with_name("lightning_processes.py")
-    environment = os.environ | {
-        "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(ROOT),
-    }
-    results = []
-    for processes in (1, 2):
-        out = folder / f"{processes}.json"
-        done = run(sys.executable, script, processes, out, env=environment)
-        assert done.returncode == 0, done.stderr[-3000:]
-        results.append(json.loads(out.read_text()))
-    return results
+    """What came out of one process, which is this one, and of two."""
+    out = tmp_path_factory.mktemp("processes") / "two.json"
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    done = run(sys.executable, lightning_processes.__file__, 2, out, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        one = {name: lightning_processes.train(1, name) for name in lightning_processes.MODELS}
+    return [one, json.loads(out.read_text())]
 
 
 @pytest.mark.slow
