@@ -151,9 +151,11 @@ def test_the_wheel_works_in_an_empty_environment(empty_folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     (wheel,) = empty_folder.glob("vaebook-*.whl")
 
-    assert run(sys.executable, "-m", "venv", "new").returncode == 0
+    assert run(sys.executable, "-m", "venv", "--without-pip", "new").returncode == 0
     scripts = empty_folder / "new" / ("Scripts" if sys.platform == "win32" else "bin")
-    done = run(scripts / "python", "-m", "pip", "install", "--no-deps", "--quiet", wheel)
+    python = scripts / ("python.exe" if sys.platform == "win32" else "python")
+    install = ("--python", python, "install", "--no-deps", "--quiet", wheel)
+    done = run(sys.executable, "-m", "pip", *install)  # a pip of its own takes seconds to install
     assert done.returncode == 0, done.stderr
     # torch and the other dependencies, which are large, come from the environment of the tests;
     # the path file is not read for this repository, so vaebook can only come from the wheel
