@@ -24,6 +24,11 @@ PRELOADED = [
     *("matplotlib.pyplot", "safetensors.torch", "pooch", "requests", "jaxtyping", "tqdm.auto"),
     *("hypothesis", "hypothesis.strategies", "pytest", "nbval.plugin", "http.server"),
     *("playwright.sync_api", "filelock", "xdist.remote", "xdist.scheduler", "zuko"),
+    # what pytest would load itself, in each process anew
+    *("_hypothesis_pytestplugin", "xdist.plugin", "xdist.looponfail", "pdb", "readline"),
+    *("_pytest.assertion.rewrite", "_pytest.cacheprovider", "_pytest.capture", "_pytest.doctest"),
+    *("_pytest.debugging", "_pytest.faulthandler", "_pytest.junitxml", "_pytest.logging"),
+    *("_pytest.runner", "_pytest.skipping", "_pytest.terminal", "_pytest.unittest"),
 ]
 TIMEOUT = 1800  # seconds
 FAILED = 1  # pytest's exit code when tests ran and some failed
