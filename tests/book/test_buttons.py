@@ -179,13 +179,20 @@ CHECKS = {
 ELSEWHERE = ".copybtn, form button, #pst-back-to-top, .dropdown-menu *, .explorer *"
 
 
+def visit_unset(page: Page, book: Book, page_name: str) -> None:
+    """Open a page and set none of its formulas, which takes longer than to press all buttons.
+
+    Whether one can be pressed among formulas that are set, test_reading.py asks.
+    """
+    page.route("**/mathjax.js", lambda route: route.fulfill(body=""))
+    visit(page, book, page_name)
+
+
 @pytest.mark.parametrize(("page_name", "width"), CASES)
 def test_every_button_does_what_it_says(book: Book, page: Page, page_name: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     page.emulate_media(reduced_motion="reduce")
-    if width != CASES[0][1]:  # once is enough: no button has to do with how a formula is set
-        page.route("**/mathjax.js", lambda route: route.fulfill(body=""))
-    visit(page, book, page_name)
+    visit_unset(page, book, page_name)
     known = ", ".join(CHECKS)
     unknown = [
         button.evaluate("button => button.outerHTML")
@@ -199,7 +206,7 @@ def test_every_button_does_what_it_says(book: Book, page: Page, page_name: str, 
 
 
 def test_copying_a_listing_says_that_it_is_copied(book: Book, page: Page) -> None:
-    visit(page, book, KINDS[1])
+    visit_unset(page, book, KINDS[1])
     listing = page.locator("div.highlight:has(> button.copybtn):visible").first
     listing.hover()
     tap(listing.locator("button.copybtn"))
@@ -209,7 +216,7 @@ def test_copying_a_listing_says_that_it_is_copied(book: Book, page: Page) -> Non
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_contents_lead_to_a_chapter(book: Book, page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
-    visit(page, book, PAGES[0])
+    visit_unset(page, book, PAGES[0])
     if width < 992:
         tap(page.locator(".primary-toggle"))
     tap(page.locator("nav[aria-label=Main] a[href*='01-']"))

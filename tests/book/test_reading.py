@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.resources import files
 
 import pytest
@@ -13,10 +14,115 @@ from tests.pages import DESKTOP, MADE, PAGES, visit
 
 pytestmark = pytest.mark.browser
 
-WIDTHS = pytest.mark.parametrize("screen", [DESKTOP, PHONE], ids=["desktop", "phone"])
+WIDTHS = pytest.mark.parametrize(
+    "width", [DESKTOP["width"], PHONE["width"]], ids=["desktop", "phone"]
+)
 MARKUP = re.compile(
     r"\$|\\[A-Za-z]+|\\[()\[\]]|\*\*|(?<![\w*])\*\w[^*\n]*\*(?![\w*])|\{[a-z:]+\}`|\{[a-z]+:?[a-z]*\}|``"
 )
+IMAGES = """() => [...document.querySelectorAll("article img")]
+    .filter((image) => image.checkVisibility())
+    .filter((i) => !i.naturalWidth || i.getBoundingClientRect().width > innerWidth)
+    .map((image) => image.src)"""
+CUT = """() => {
+    const wrong = [];
+    for (const svg of document.querySelectorAll("article mjx-container > svg")) {
+        const place = svg.getBoundingClientRect();
+        if (!place.width) continue;
+        const tex = svg.parentElement.parentElement.id || svg.parentElement.textContent;
+        for (let box = svg.parentElement; box !== document.body; box = box.parentElement) {
+            const style = getComputedStyle(box);
+            if (style.overflowX === "visible" || style.display === "inline") continue;
+            const edge = box.getBoundingClientRect();
+            if (place.right <= edge.right + 1 && place.left >= edge.left - 1) continue;
+            if (!box.dataset.cut || box.tabIndex !== 0 || style.boxShadow === "none"
+                || !box.getAttribute("aria-label")) wrong.push(`no cue: ${tex}`);
+            break;
+        }
+    }
+    for (const number of document.querySelectorAll("article .eqno")) {
+        const place = number.getBoundingClientRect();
+        if (place.width && (place.left < 0 || place.right > innerWidth))
+            wrong.push(`the number ${number.textContent} is out of sight`);
+    }
+    return wrong;
+}"""
+WIDE = """() => [...document.querySelectorAll("article mjx-container")]
+    .filter((box) => box.hasAttribute("display") || "long" in box.dataset)
+    .filter((box) => box.clientWidth && box.scrollWidth > box.clientWidth + 1)
+    .map((box) => `${box.parentElement.id} ${box.textContent}: `
+                  + `${box.scrollWidth} of ${box.clientWidth}`)"""
+PARTED = """() => {
+    const wrong = [];
+    for (const formula of document.querySelectorAll("article span.math")) {
+        const box = formula.querySelector("mjx-container")?.getBoundingClientRect();
+        if (!box || !box.width) continue;
+        let block = formula.parentElement;
+        while (getComputedStyle(block).display.startsWith("inline"))
+            block = block.parentElement;
+        const walker = document.createTreeWalker(block, NodeFilter.SHOW_TEXT, (node) =>
+            node.parentElement.closest("mjx-container") ? NodeFilter.FILTER_REJECT
+                                                        : NodeFilter.FILTER_ACCEPT);
+        let before = null, after = null;
+        while (walker.nextNode()) {
+            const node = walker.currentNode;
+            if (!node.data) continue;
+            const order = formula.compareDocumentPosition(node);
+            if (order & Node.DOCUMENT_POSITION_PRECEDING) before = node;
+            if (order & Node.DOCUMENT_POSITION_FOLLOWING) { after = node; break; }
+        }
+        const touches = (node, start) => {
+            // another formula may stand between the text and this one
+            const range = document.createRange();
+            if (start) { range.setStartAfter(formula); range.setEnd(node, 0); }
+            else { range.setStart(node, node.length); range.setEndBefore(formula); }
+            return !range.cloneContents().querySelector("mjx-container");
+        };
+        const placeOf = (node, index) => {
+            const range = document.createRange();
+            range.setStart(node, index);
+            range.setEnd(node, index + 1);
+            return range.getClientRects()[0];
+        };
+        if (after && /^[^\\s\\w]/.test(after.data) && touches(after, true)) {
+            const place = placeOf(after, 0);
+            if (place && place.left < box.right - 2)
+                wrong.push(`${formula.textContent} | ${after.data.slice(0, 30)}`);
+        }
+        if (before && /[(\\[“‘]$/.test(before.data) && touches(before, false)) {
+            const place = placeOf(before, before.length - 1);
+            if (place && place.right > box.left + 2)
+                wrong.push(`${before.data.slice(-30)} | ${formula.textContent}`);
+        }
+    }
+    return wrong;
+}"""
+# Folds and boxes open, then closed.
+COVERED = """() => {
+    const folds = [...document.querySelectorAll("article details")];
+    const boxes = [...document.querySelectorAll("article .toggle")];
+    const open = (now) => {
+        folds.forEach((fold) => { fold.open = now; });
+        boxes.forEach((box) => { box.classList.toggle("toggle-hidden", !now); });
+    };
+    const wrong = [];
+    for (const now of [true, false]) {
+        open(now);
+        for (const button of document.querySelectorAll("button, [role=button], summary")) {
+            if (!button.checkVisibility({ visibilityProperty: true })) continue;
+            if (button.closest("nav, dialog, .explorer, #pst-back-to-top")) continue;
+            button.scrollIntoView({ block: "center", behavior: "instant" });
+            const [box] = button.getClientRects();
+            const [x, y] = [box.left + box.width / 2, box.top + box.height / 2];
+            const hit = document.elementFromPoint(x, y);
+            if (!button.contains(hit)) wrong.push(
+                `${button.outerHTML.slice(0, 99)}: ${hit?.outerHTML.slice(0, 99)} lies on it`);
+        }
+    }
+    open(true);
+    scrollTo({ top: 0, behavior: "instant" });
+    return wrong;
+}"""
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 
 
@@ -44,6 +150,35 @@ def opened(book: Book, browser: Browser, request: pytest.FixtureRequest) -> Iter
     """A page, opened once for all tests of this file."""
     with unfolded(book, browser, request.param) as page:
         yield page
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a page looks like on a screen."""
+
+    width: int  # of all there is
+    images: list[str]  # that did not load or do not fit
+    cut: list[str]  # formulas without a cue, numbers out of sight
+    wide: list[str]  # formulas that do not fit
+    parted: list[str]  # formulas and their punctuation
+    covered: list[str]  # buttons that cannot be pressed, on a phone
+
+
+@pytest.fixture(scope="module")
+def layouts(opened: Page) -> dict[int, Layout]:
+    """By the width of the screen: each change of it lays out the whole page anew."""
+    found = {}
+    for screen in (PHONE, DESKTOP):
+        resize(opened, screen)
+        found[screen["width"]] = Layout(
+            width=opened.evaluate("document.documentElement.scrollWidth"),
+            images=opened.evaluate(IMAGES),
+            cut=opened.evaluate(CUT),
+            wide=opened.evaluate(WIDE),
+            parted=opened.evaluate(PARTED),
+            covered=opened.evaluate(COVERED) if screen is PHONE else [],
+        )
+    return found
 
 
 def resize(page: Page, screen: dict[str, int]) -> None:
@@ -76,114 +211,30 @@ def test_no_markup_shows(opened: Page) -> None:
 
 
 @WIDTHS
-def test_nothing_is_wider_than_the_screen(opened: Page, screen: dict[str, int]) -> None:
-    resize(opened, screen)
-    assert opened.evaluate("document.documentElement.scrollWidth") <= screen["width"]
-    small = opened.evaluate(
-        """() => [...document.querySelectorAll("article img")]
-            .filter((image) => image.checkVisibility())
-            .filter((i) => !i.naturalWidth || i.getBoundingClientRect().width > innerWidth)
-            .map((image) => image.src)"""
-    )
-    assert small == [], "images that did not load or do not fit"
+def test_nothing_is_wider_than_the_screen(layouts: dict[int, Layout], width: int) -> None:
+    assert layouts[width].width <= width
+    assert layouts[width].images == [], "images that did not load or do not fit"
 
 
 @WIDTHS
-def test_a_formula_fits_or_shows_that_it_goes_on(opened: Page, screen: dict[str, int]) -> None:
+def test_a_formula_fits_or_shows_that_it_goes_on(layouts: dict[int, Layout], width: int) -> None:
     """What is cut off lies in a box that takes focus, has a name, and is shaded at its edge."""
-    resize(opened, screen)
-    cut = opened.evaluate(
-        """() => {
-            const wrong = [];
-            for (const svg of document.querySelectorAll("article mjx-container > svg")) {
-                const place = svg.getBoundingClientRect();
-                if (!place.width) continue;
-                const tex = svg.parentElement.parentElement.id || svg.parentElement.textContent;
-                for (let box = svg.parentElement; box !== document.body; box = box.parentElement) {
-                    const style = getComputedStyle(box);
-                    if (style.overflowX === "visible" || style.display === "inline") continue;
-                    const edge = box.getBoundingClientRect();
-                    if (place.right <= edge.right + 1 && place.left >= edge.left - 1) continue;
-                    if (!box.dataset.cut || box.tabIndex !== 0 || style.boxShadow === "none"
-                        || !box.getAttribute("aria-label")) wrong.push(`no cue: ${tex}`);
-                    break;
-                }
-            }
-            for (const number of document.querySelectorAll("article .eqno")) {
-                const place = number.getBoundingClientRect();
-                if (place.width && (place.left < 0 || place.right > innerWidth))
-                    wrong.push(`the number ${number.textContent} is out of sight`);
-            }
-            return wrong;
-        }"""
-    )
-    assert cut == []
+    assert layouts[width].cut == []
 
 
-def test_every_formula_fits_a_desktop(opened: Page) -> None:
-    resize(opened, DESKTOP)
-    wide = opened.evaluate(
-        """() => [...document.querySelectorAll("article mjx-container")]
-            .filter((box) => box.hasAttribute("display") || "long" in box.dataset)
-            .filter((box) => box.clientWidth && box.scrollWidth > box.clientWidth + 1)
-            .map((box) => `${box.parentElement.id} ${box.textContent}: `
-                          + `${box.scrollWidth} of ${box.clientWidth}`)"""
-    )
-    assert wide == []
+def test_every_formula_fits_a_desktop(layouts: dict[int, Layout]) -> None:
+    assert layouts[DESKTOP["width"]].wide == []
 
 
 @WIDTHS
-def test_punctuation_stays_with_its_formula(opened: Page, screen: dict[str, int]) -> None:
+def test_punctuation_stays_with_its_formula(layouts: dict[int, Layout], width: int) -> None:
     """No line begins with what follows a formula, or ends with the bracket before it."""
-    resize(opened, screen)
-    parted = opened.evaluate(
-        """() => {
-            const wrong = [];
-            for (const formula of document.querySelectorAll("article span.math")) {
-                const box = formula.querySelector("mjx-container")?.getBoundingClientRect();
-                if (!box || !box.width) continue;
-                let block = formula.parentElement;
-                while (getComputedStyle(block).display.startsWith("inline"))
-                    block = block.parentElement;
-                const walker = document.createTreeWalker(block, NodeFilter.SHOW_TEXT, (node) =>
-                    node.parentElement.closest("mjx-container") ? NodeFilter.FILTER_REJECT
-                                                                : NodeFilter.FILTER_ACCEPT);
-                let before = null, after = null;
-                while (walker.nextNode()) {
-                    const node = walker.currentNode;
-                    if (!node.data) continue;
-                    const order = formula.compareDocumentPosition(node);
-                    if (order & Node.DOCUMENT_POSITION_PRECEDING) before = node;
-                    if (order & Node.DOCUMENT_POSITION_FOLLOWING) { after = node; break; }
-                }
-                const touches = (node, start) => {
-                    // another formula may stand between the text and this one
-                    const range = document.createRange();
-                    if (start) { range.setStartAfter(formula); range.setEnd(node, 0); }
-                    else { range.setStart(node, node.length); range.setEndBefore(formula); }
-                    return !range.cloneContents().querySelector("mjx-container");
-                };
-                const placeOf = (node, index) => {
-                    const range = document.createRange();
-                    range.setStart(node, index);
-                    range.setEnd(node, index + 1);
-                    return range.getClientRects()[0];
-                };
-                if (after && /^[^\\s\\w]/.test(after.data) && touches(after, true)) {
-                    const place = placeOf(after, 0);
-                    if (place && place.left < box.right - 2)
-                        wrong.push(`${formula.textContent} | ${after.data.slice(0, 30)}`);
-                }
-                if (before && /[(\\[“‘]$/.test(before.data) && touches(before, false)) {
-                    const place = placeOf(before, before.length - 1);
-                    if (place && place.right > box.left + 2)
-                        wrong.push(`${before.data.slice(-30)} | ${formula.textContent}`);
-                }
-            }
-            return wrong;
-        }"""
-    )
-    assert parted == []
+    assert layouts[width].parted == []
+
+
+def test_nothing_lies_on_a_button(layouts: dict[int, Layout]) -> None:
+    """Among formulas that are set, folds and boxes open or closed."""
+    assert layouts[PHONE["width"]].covered == []
 
 
 # What repeats on a page is looked at once, for speed: axe takes a minute for what is said twice.
