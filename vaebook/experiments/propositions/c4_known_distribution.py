@@ -12,7 +12,7 @@ from vaebook.experiments.propositions.proposition import Answer, Decision, Propo
 from vaebook.experiments.propositions.reading import THRESHOLDS as THRESHOLD_COLUMNS
 from vaebook.experiments.propositions.reading import by_threshold
 from vaebook.experiments.propositions.worlds import measured
-from vaebook.experiments.record.inference import Interval, mean_interval, pairs
+from vaebook.experiments.record.inference import Interval, mean_interval, paired_rows
 
 NUM_SEEDS = 16
 NUM_PICTURES = 400
@@ -43,38 +43,32 @@ def as_often(table: pd.DataFrame, reference: str) -> Decision:
     In each setting. Whatever counts as a dog: at every threshold for the sentence to
     hold, and one at which they are rarer refutes it, at α over the number of thresholds. Of a
     threshold at which at most ``ROOM`` of the reference's pictures are dogs it says nothing, and a
-    few points fewer could hardly be seen. Where that leaves a setting without any, the
-    sentence cannot hold; if it leaves nothing, nothing is decided.
+    few points fewer could hardly be seen. Where that leaves a setting without any, the sentence
+    cannot hold; if it leaves nothing, nothing is decided.
     """
-
-    thresholds = [*THRESHOLDS]
-
-    def has_room(part: pd.DataFrame) -> bool:
-        there = _mean(part.loc[part["source"] == reference, "share"], level_of())
-        return there.low > ROOM
+    every: dict[str, list[np.ndarray]] = {}
+    roomy: dict[str, list[np.ndarray]] = {}
+    for (setting, _), part in table.groupby([*CONDITIONS, *THRESHOLDS], sort=False):
+        _, samples, others = paired_rows(part, "source", SAMPLES, reference)
+        share = part["share"].to_numpy(float)
+        more = share[samples] - share[others]
+        every.setdefault(setting, []).append(more)
+        if _mean(share[others], level_of()).low > ROOM:
+            roomy.setdefault(setting, []).append(more)
 
     def find(part: pd.DataFrame, level: float) -> tuple[Interval, Answer]:
-        differences = [
-            pairs(at, "source", SAMPLES, reference, "share")
-            for _, at in part.groupby(thresholds, sort=False)
-        ]
-        rarest = min(differences, key=lambda more: float(more.mean()))
+        differences = (roomy or every)[part["setting"].iloc[0]]
+        rarest = min(differences, key=np.mean)
         strict = _mean(rarest, 1 - (1 - level) / len(differences))
+        if not roomy:
+            return strict, "undecided"
         if strict.high < -POINTS:
             return strict, "does not hold"
         everywhere = all(_mean(more, level).low > -POINTS for more in differences)
         return _mean(rarest, level), "holds" if everywhere else "undecided"
 
-    def left_open(part: pd.DataFrame, level: float) -> tuple[Interval, Answer]:
-        return find(part, level)[0], "undecided"
-
-    groups = table.groupby([*CONDITIONS, *thresholds], sort=False)
-    roomy = [part for _, part in groups if has_room(part)]
-    if not roomy:
-        return Decision("undecided", by_condition(table, tuple(CONDITIONS), left_open).findings)
-    decision = by_condition(pd.concat(roomy), tuple(CONDITIONS), find)
-    complete = len(decision.findings) == table.groupby([*CONDITIONS]).ngroups
-    if decision.answer == "holds" and not complete:
+    decision = by_condition(pd.DataFrame({"setting": [*(roomy or every)]}), tuple(CONDITIONS), find)
+    if decision.answer == "holds" and len(roomy) < len(every):
         return Decision("undecided", decision.findings)
     return decision
 
@@ -88,15 +82,16 @@ def new(table: pd.DataFrame) -> Decision:
     """
 
     def find(part: pd.DataFrame, level: float) -> tuple[Interval, Answer]:
-        there = _mean(part.loc[part["source"] == REBUILT, "novelty_of_dogs"], level)
+        _, samples, rebuilt = paired_rows(part, "source", SAMPLES, REBUILT)
+        novelty, copies = (part[f"{of}_of_dogs"].to_numpy(float) for of in ("novelty", "copies"))
 
         def nearer(level: float) -> tuple[tuple[Interval, Answer], ...]:
-            novelty = _mean(pairs(part, "source", SAMPLES, REBUILT, "novelty_of_dogs"), level)
-            originals = _mean(pairs(part, "source", REBUILT, SAMPLES, "copies_of_dogs"), level)
-            return (novelty, above(novelty, -NEW)), (originals, above(originals, -POINTS))
+            newer = _mean(novelty[samples] - novelty[rebuilt], level)
+            originals = _mean(copies[rebuilt] - copies[samples], level)
+            return (newer, above(newer, -NEW)), (originals, above(originals, -POINTS))
 
         plain = nearer(level)
-        if there.low <= NEW:
+        if _mean(novelty[rebuilt], level).low <= NEW:
             return plain[0][0], "undecided"
         for interval, answer in nearer((1 + level) / 2):
             if answer == "does not hold":
@@ -107,7 +102,7 @@ def new(table: pd.DataFrame) -> Decision:
     return by_condition(table, tuple(CONDITIONS), find)
 
 
-def _mean(values: pd.Series, level: float) -> Interval:
+def _mean(values: np.ndarray, level: float) -> Interval:
     return mean_interval(values, unit="seed", level=level, resolution=1 / NUM_PICTURES)
 
 
