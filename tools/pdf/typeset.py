@@ -119,8 +119,8 @@ def mathjax() -> Path:
 
 
 def find_chromium() -> str:
-    """The path of a Chromium."""
-    names = ("chromium", "chromium-browser", "google-chrome")
+    """The path of a Chromium; the one without windows opens a page in half of the time."""
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
     found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
     if found is None:
         raise FileNotFoundError("no Chromium: install chromium, or set CHROMIUM to its path")
