@@ -146,7 +146,7 @@ PROPOSITIONS = (
         "0.8 % at 16; a pilot of one seed at 0.04, both networks: corners 0, box 0.5 and 10 % at "
         "8, 0 to 1 % above, N(0, I) 17 and 22 % at 8, 2 to 7 % above; another: box 0.5 and 8 % "
         "at 8, 0 to 1.5 % above, N(0, I) 13 and 18 %, 0 to 8 %",
-        6.4,
+        4.2,
     ),
     _about(
         "C6b",
