@@ -9,6 +9,7 @@ from tests.vaebook.experiments.streams import DATA, begun, shared
 from vaebook.data import render, sample_factors
 from vaebook.experiments.ch02_holes import blind_codes
 from vaebook.experiments.ch02_holes.blind_codes import (
+    REBUILT,
     SAMPLERS,
     SETTINGS,
     THRESHOLDS,
@@ -32,9 +33,15 @@ def test_every_code_in_the_renderers_box_is_a_dog() -> None:
     # at the corners every dog is as odd as can be, and the oracle misses one in ten of these
     some = {name: fitted[name] for name in ("box", "standard normal")}
     rows = count_dogs(
-        lambda codes: render(codes).clamp(0, 1), some, num_judged=8, seed=1000, stream="renderer"
+        lambda codes: render(codes).clamp(0, 1),
+        some,
+        factors[:8],
+        num_judged=8,
+        seed=1000,
+        stream="renderer",
     )
     found = {row["sampler"]: row for row in rows}
+    assert found[REBUILT]["num_dogs_at_0.75"] == 8
     assert found["box"]["num_dogs_at_0.75"] == found["box"]["num_dogs"] == 8
     assert found["standard normal"]["num_dogs_at_1.25"] < 8
 
@@ -54,16 +61,19 @@ def test_the_record_can_be_judged(monkeypatch: pytest.MonkeyPatch) -> None:
         blind_codes.run(1001, **SMALL)
     assert not set(seeds) & set(others) - set(DATA)
     assert [(row["network"], row["latent_dim"], row["sampler"]) for row in rows] == [
-        (*setting, sampler) for setting in SETTINGS for sampler in SAMPLERS
+        (*setting, sampler) for setting in SETTINGS for sampler in (*SAMPLERS, REBUILT)
     ]
     assert not any(row["failed"] for row in rows)
     for row in rows:
         assert row["num_dogs_at_0.75"] <= row["num_dogs"] <= row["num_dogs_at_1.25"] <= 3
-    # as many pictures as are planned, and none of them a dog
-    none = dict.fromkeys(THRESHOLDS, 0)
-    record = as_record([row | none | {"num_pictures": NUM_PICTURES} for row in rows])
+    # as many pictures as are planned, and none of them a dog but reconstructions
+    found = {True: dict.fromkeys(THRESHOLDS, NUM_PICTURES), False: dict.fromkeys(THRESHOLDS, 0)}
+    planned = {"num_pictures": NUM_PICTURES}
+    record = as_record([row | planned | found[row["sampler"] == REBUILT] for row in rows])
+    nothing = as_record([row | planned | found[False] for row in rows])
     for proposition in PROPOSITIONS:
         assert proposition.decide(proposition.table_of(record)).answer == "holds"
+        assert proposition.decide(proposition.table_of(nothing)).answer == "undecided"
 
 
 def test_a_training_that_breaks_down_is_no_support(monkeypatch: pytest.MonkeyPatch) -> None:

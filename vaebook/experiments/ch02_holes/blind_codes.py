@@ -24,6 +24,7 @@ from vaebook.training import seeded, stream_seed
 
 # Network, and numbers in a code: the first network with three sizes, the second with one.
 SETTINGS = (("convolutional", 8), ("convolutional", 16), ("convolutional", 32), ("MLP", 16))
+REBUILT = "reconstruction"  # of dogs that no model has seen
 SAMPLERS = ("box", "corners", "standard normal", "fitted normal", "mixture")
 NUM_COMPONENTS = 10  # of the mixture
 # Multiples of DOG_THRESHOLD, an RMSE of 0.04: 0.03 and 0.05 as well.
@@ -45,26 +46,34 @@ def densities(codes: Codes, *, num_components: int, seed: int) -> dict[str, Dist
 
 
 def count_dogs(
-    decode: Decode, fitted: Mapping[str, Distribution], *, num_judged: int, seed: int, stream: str
+    decode: Decode,
+    fitted: Mapping[str, Distribution],
+    unseen: Codes,
+    *,
+    num_judged: int,
+    seed: int,
+    stream: str,
 ) -> list[dict[str, Any]]:
     """Draw from each density, decode, and count the dogs.
 
     Args:
         decode: from codes to pictures.
         fitted: densities of codes by name.
+        unseen: codes of dogs that no model has seen, ``num_judged`` of them.
         num_judged: codes drawn from each.
         seed: of the trial.
         stream: the beginning of the streams' names.
 
     Returns:
-        A row per density; see :func:`run`.
+        A row per density, and one for ``unseen``; see :func:`run`.
     """
     parts = []
     for name, density in fitted.items():
         with torch.no_grad(), seeded(seed, f"{stream}: codes of the {name}"):
             parts.append(density.sample((num_judged,)).float())
     # all pictures at once, which is quicker
-    distances = nearest_dog(decode(torch.cat(parts))).distance.split(num_judged)
+    codes = torch.cat([*parts, unseen])
+    distances = nearest_dog(decode(codes)).distance.split(num_judged)
     return [
         {
             "sampler": name,
@@ -75,7 +84,7 @@ def count_dogs(
             },
             "distance": float(distance.median()),
         }
-        for name, distance in zip(fitted, distances, strict=True)
+        for name, distance in zip((*fitted, REBUILT), distances, strict=True)
     ]
 
 
@@ -88,7 +97,7 @@ def failed(error: ValueError, num_judged: int) -> list[dict[str, Any]]:
     return [
         {"sampler": name, "num_pictures": num_judged, **counts, "distance": 0.0}
         | {"failed": str(error)}
-        for name in SAMPLERS
+        for name in (*SAMPLERS, REBUILT)
     ]
 
 
@@ -104,6 +113,8 @@ def run(
 ) -> list[dict[str, Any]]:
     """Train autoencoders of dogs, draw codes in five ways, decode them, and look for dogs.
 
+    Reconstructions are counted, too: a decoder that draws no dog of a dog's code draws none at all.
+
     Args:
         settings: a key of ``RECIPES`` in :mod:`vaebook.experiments.reference`, and how many numbers
             a code has.
@@ -113,7 +124,8 @@ def run(
         budget, scale: as in :func:`vaebook.experiments.reference.train_reference`.
 
     Returns:
-        A row for each ``network``, ``latent_dim`` and ``sampler``: of ``num_pictures``, how many
+        A row for each ``network``, ``latent_dim`` and ``sampler``, of which ``REBUILT`` is one: of
+        ``num_pictures``, how many
         are within an RMSE of 0.04 of the nearest dog, ``num_dogs``, of 0.03, ``num_dogs_at_0.75``,
         and of 0.05, ``num_dogs_at_1.25``; the median ``distance``; ``failed``: why the training
         broke down, if it did; then all its pictures count as dogs.
@@ -144,7 +156,12 @@ def run(
                 seed=stream_seed(seed, f"{stream}: mixture"),
             )
             found = count_dogs(
-                model.decode_all, fitted, num_judged=num_judged, seed=seed, stream=stream
+                model.decode_all,
+                fitted,
+                model.encode_all(data.test.images[:num_judged]),
+                num_judged=num_judged,
+                seed=seed,
+                stream=stream,
             )
         common = {"network": network, "latent_dim": latent_dim, "budget": budget, "failed": ""}
         rows += [common | row for row in found]

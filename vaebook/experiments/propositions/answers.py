@@ -72,12 +72,17 @@ def by_condition(
 
 
 def everywhere(plain: Findings, strict: Findings) -> Answer:
-    """It holds if it does under every condition; it depends where both answers are certain."""
+    """It holds if it does under every condition; it depends where both answers are certain.
+
+    Where it certainly fails under one and certainly holds under none, it does not hold.
+    """
     answers = {finding.answer for finding in plain}
     if len(answers) == 1:
         return answers.pop()
     certain = {finding.answer for finding in strict}
-    return "depends" if {"holds", "does not hold"} <= certain else "undecided"
+    if "does not hold" not in certain:
+        return "undecided"
+    return "depends" if "holds" in certain else "does not hold"
 
 
 def always(plain: Findings, strict: Findings) -> Answer:

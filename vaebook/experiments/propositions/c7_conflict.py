@@ -116,7 +116,7 @@ PROPOSITIONS = (
             ),
         ),
         _SEEN,
-        9.0,
+        7.0,
         CONDITIONS,
     ),
     Proposition(

@@ -15,7 +15,7 @@ from vaebook.experiments.propositions.proposition import (
     Proposition,
     World,
 )
-from vaebook.experiments.propositions.worlds import Levels, cells, measured
+from vaebook.experiments.propositions.worlds import cells, measured
 from vaebook.experiments.record.inference import Interval, mean_interval, pairs
 
 NUM_SEEDS = 10
@@ -23,19 +23,23 @@ NUM_PICTURES = 2000
 SHARPER = 0.05
 PART = 0.5
 ROOM = 0.05  # of a measure between the best VAE and real pictures: with less nothing can be better
-WORSE = 0.10  # where a measure has no room, the GAN may not fall behind by as much
+WORSE = (
+    0.07  # where a measure has no room, the GAN may not fall behind by as much: less has no power
+)
+ROOMY = 0.5  # part of the measures that must have room: what is left may be a tie
 RIVAL = "best VAE"  # of all ways of the VAEs to draw, by the measure in question, on pilot seeds
 WITHOUT = "autoencoder + mixture"
 SD = {"validity": 0.05, "fit": 0.10}  # of a score over seeds; 0.04 for the others
 SETTINGS: dict[str, tuple[object, ...]] = {"budget": ("× 1", "× 3"), "data": ("dogs", "clothes")}
 BUDGETS: dict[str, tuple[object, ...]] = {"budget": ("× 1", "× 3")}
 MEASURES: dict[str, tuple[object, ...]] = {
-    "measure": ("validity", "precision", "recall", "coverage", "neighbour_density", "fit")
+    "measure": (
+        *("validity", "precision", "recall", "neighbour_coverage", "neighbour_density"),
+        *("told_apart", "fit"),
+    )
 }
 LOOKS: dict[str, tuple[object, ...]] = {"model": ("GAN", WITHOUT, RIVAL)} | SETTINGS
 SCORES: dict[str, tuple[object, ...]] = {"model": ("GAN", RIVAL, "real")} | BUDGETS | MEASURES
-LONG: dict[str, tuple[object, ...]] = {"model": ("GAN", RIVAL), "data": ("dogs", "clothes")}
-LONG_SEEDS = 5
 Choice = tuple[str, float]  # a model of the record, and how much of its noise is left
 # Made by :func:`chosen` from the pilot, for the GAN and for the best VAE by each measure.
 CHOSEN: Mapping[tuple[str, str], Choice] = {
@@ -45,10 +49,12 @@ CHOSEN: Mapping[tuple[str, str], Choice] = {
     (RIVAL, "precision"): ("VAE + mixture", 0.85),
     ("GAN", "recall"): ("GAN", 1.0),
     (RIVAL, "recall"): ("VAE, learned σ + mixture", 1.0),
-    ("GAN", "coverage"): ("GAN", 1.0),
-    (RIVAL, "coverage"): ("VAE, learned σ + mixture", 1.0),
+    ("GAN", "neighbour_coverage"): ("GAN", 1.0),
+    (RIVAL, "neighbour_coverage"): ("VAE + mixture", 0.85),
     ("GAN", "neighbour_density"): ("GAN", 0.7),
     (RIVAL, "neighbour_density"): ("VAE", 0.7),
+    ("GAN", "told_apart"): ("GAN", 1.0),
+    (RIVAL, "told_apart"): ("VAE, learned σ", 1.0),
     ("GAN", "fit"): ("GAN", 1.0),
     (RIVAL, "fit"): ("VAE, learned σ + mixture", 0.85),
 }
@@ -158,8 +164,8 @@ def better(table: pd.DataFrame) -> Decision:
 
     All measures say how near real pictures are; ``fit`` is minus the logarithm of the Fréchet
     distance. Where the best VAE leaves no room, the GAN must not fall behind by ``WORSE``. Every
-    measure must hold within a budget, and the budgets are the conditions; a budget at which no
-    measure has room is undecided, unless the GAN falls behind.
+    measure must hold within a budget, and the budgets are the conditions; a budget at which fewer
+    than ``ROOMY`` of the measures have room is undecided, unless the GAN falls behind.
     """
     findings: list[Finding] = []
     strict: list[Finding] = []
@@ -175,7 +181,7 @@ def better(table: pd.DataFrame) -> Decision:
             plain = [_half(more, level_of(at)) for more in asked]
             certain = [_half(more, level_of(at * len(asked))) for more in asked]
             answer = always(plain, certain)
-            if not rooms and answer == "holds":
+            if rooms < ROOMY * len(asked) and answer == "holds":
                 answer = "undecided"
             worst = min(plain, key=lambda finding: finding.interval.mean)
             into.append(Finding(str(budget), worst.interval, answer))
@@ -188,15 +194,25 @@ def _half(more: pd.Series, level: float) -> Finding:
 
 
 def because_of_the_conflict(table: pd.DataFrame) -> Decision:
-    """Where the GAN leads, the model without the conflict has more than half of its lead."""
+    """Where the GAN leads, the model without the conflict has more than half of its lead.
+
+    Asked where the lead is certain; where it is certain nowhere, nothing is decided.
+    """
+
+    def lead(part: pd.DataFrame) -> pd.Series:
+        return pairs(part, "model", "GAN", RIVAL, "sharpness")
 
     def find(part: pd.DataFrame, level: float) -> tuple[Interval, Answer]:
-        lead = pairs(part, "model", "GAN", RIVAL, "sharpness")
         without = pairs(part, "model", WITHOUT, RIVAL, "sharpness")
-        more = _mean(without - PART * lead, level)
-        return more, above(more, 0.0) if _mean(lead, level).low > SHARPER else "undecided"
+        more = _mean(without - PART * lead(part), level)
+        return more, above(more, 0.0) if leads else "undecided"
 
-    return by_condition(table, tuple(SETTINGS), find)
+    leads = [
+        part
+        for _, part in table.groupby([*SETTINGS], sort=False)
+        if _mean(lead(part), level_of()).low > SHARPER
+    ]
+    return by_condition(pd.concat(leads) if leads else table, tuple(SETTINGS), find)
 
 
 def _mean(differences: pd.Series, level: float) -> Interval:
@@ -206,21 +222,12 @@ def _mean(differences: pd.Series, level: float) -> Interval:
 Leads = Mapping[str, tuple[float, float]]  # of the GAN and of the autoencoder, by budget; "" else
 
 
-def _looks(
-    rng: np.random.Generator,
-    leads: Leads,
-    levels: Levels = LOOKS,
-    by: str = "budget",
-    num_seeds: int = NUM_SEEDS,
-) -> pd.DataFrame:
+def _looks(rng: np.random.Generator, leads: Leads, by: str = "budget") -> pd.DataFrame:
     def mean(table: pd.DataFrame) -> np.ndarray:
         gan, without = np.array([leads.get(value, leads[""]) for value in table[by]]).T
         return 0.6 + gan * (table["model"] == "GAN") + without * (table["model"] == WITHOUT)
 
-    return measured(rng, "sharpness", mean, num_seeds=num_seeds, levels=levels, sd=0.025, within=())
-
-
-_long = partial(_looks, levels=LONG, by="data", num_seeds=LONG_SEEDS)
+    return measured(rng, "sharpness", mean, num_seeds=NUM_SEEDS, levels=LOOKS, sd=0.025, within=())
 
 
 Scores = Mapping[str, tuple[float, float]]  # room and the GAN's part of it, by measure; "" else
@@ -285,15 +292,17 @@ PROPOSITIONS = (
             ),
         ),
         _SEEN,
-        23.2,
+        23.1,
         LOOKS,
         _read_sharpness,
     ),
     Proposition(
         "C8b",
-        "On every other measure of dogs, too, they are much nearer to real pictures.",
-        "what the GAN is nearer to real pictures than the best VAE, less half of the room between; "
-        "dogs and coverage are those of 200 of the pictures",
+        "After 26 and 80 seconds they are much nearer to real pictures of dogs by other measures, "
+        "too.",
+        "what the GAN is nearer to real pictures than the best VAE, less half of the room between: "
+        "share of dogs (of 200 pictures, of 100 where truncated), precision, recall, coverage, "
+        "density, share told apart, Fréchet distance; by budget",
         0.0,
         "“much better”: more than half of what is missing is made up for",
         *_PLAN,
@@ -303,7 +312,9 @@ PROPOSITIONS = (
         (
             World(
                 "true: real pictures as the GAN's",
-                partial(_scores, scores={"": (0.3, 1.0), "validity": (0.03, 1.0)}),
+                partial(
+                    _scores, scores={"": (0.3, 1.0), "validity": (0.03, 1.0), "fit": (1.0, 1.0)}
+                ),
                 "holds",
                 0.9,
             ),
@@ -325,6 +336,12 @@ PROPOSITIONS = (
                 "does not hold",
                 0.9,
             ),
+            World(
+                "slightly worse on most, which have no room",
+                partial(_scores, scores={"": (0.03, -1.0), "fit": (0.3, 0.7)}),
+                "undecided",
+                0.9,
+            ),
             World("no room", partial(_scores, scores={"": (0.0, 0.0)}), "undecided", 0.8),
             World(
                 "far behind where there is no room",
@@ -340,7 +357,8 @@ PROPOSITIONS = (
     ),
     Proposition(
         "C8c",
-        "Without the conflict an autoencoder is sharper, too, by more than half of the lead.",
+        "Where they are, an autoencoder without the conflict is sharper, too, by more than half as "
+        "much.",
         "sharpness that autoencoder + mixture has more, less half of the GAN's lead",
         0.0,
         "half: the larger part of the lead",
@@ -365,6 +383,18 @@ PROPOSITIONS = (
                 0.9,
             ),
             World(
+                "a lead on clothes only, there true",
+                partial(_looks, leads={"dogs": (0.0, 0.0), "": (0.2, 0.17)}, by="data"),
+                "holds",
+                0.9,
+            ),
+            World(
+                "a lead on clothes only, there false",
+                partial(_looks, leads={"dogs": (0.0, 0.0), "": (0.2, 0.02)}, by="data"),
+                "does not hold",
+                0.9,
+            ),
+            World(
                 "the GAN is the blurred one",
                 partial(_looks, leads={"": (-0.1, -0.02)}),
                 "undecided",
@@ -380,37 +410,6 @@ PROPOSITIONS = (
         _SEEN,
         0.0,
         LOOKS,
-        _read_sharpness,
-    ),
-    Proposition(
-        "C8d",
-        "After ten times the seconds the GAN's pictures are sharper still.",
-        "sharpness, in that of real pictures, by which the GAN is nearer to it at × 10, by data",
-        SHARPER,
-        "as in C8a",
-        "seed",
-        LONG_SEEDS,
-        NUM_PICTURES,
-        "ladder_long",
-        ("sharpness",),
-        partial(sharper, conditions=("data",)),
-        (
-            World("true", partial(_long, leads={"": (0.2, 0.0)}), "holds", 0.9),
-            World("false", partial(_long, leads={"": (-0.1, 0.0)}), "does not hold", 0.9),
-            World("nothing differs", partial(_long, leads={"": (0.0, 0.0)}), "does not hold", 0.5),
-            World(
-                "all on the margin", partial(_long, leads={"": (SHARPER, 0.0)}), "undecided", 0.85
-            ),
-            World(
-                "on one kind of pictures only",
-                partial(_long, leads={"": (0.25, 0.0), "clothes": (-0.1, 0.0)}),
-                "depends",
-                0.8,
-            ),
-        ),
-        _SEEN,
-        20.3,
-        LONG,
         _read_sharpness,
     ),
 )
