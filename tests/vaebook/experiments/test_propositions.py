@@ -70,7 +70,7 @@ LIMITS = {  # what a rule reads beside its margin
         "ROOM": 0.05,
         "ROOMY": 0.5,
         "SHARPER": 0.05,
-        "WORSE": 0.08,
+        "WORSE": 0.07,
     },
     answers: {"ALPHA": 0.025},
 }

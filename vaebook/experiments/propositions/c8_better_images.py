@@ -23,9 +23,8 @@ NUM_PICTURES = 2000
 SHARPER = 0.05
 PART = 0.5
 ROOM = 0.05  # of a measure between the best VAE and real pictures: with less nothing can be better
-WORSE = (
-    0.07  # where a measure has no room, the GAN may not fall behind by as much: less has no power
-)
+# Where a measure has no room, the GAN may not fall behind by as much; less has no power.
+WORSE = 0.07
 ROOMY = 0.5  # part of the measures that must have room: what is left may be a tie
 RIVAL = "best VAE"  # of all ways of the VAEs to draw, by the measure in question, on pilot seeds
 WITHOUT = "autoencoder + mixture"
