@@ -238,7 +238,7 @@ def test_several_conditions(plain: tuple, strict: tuple, answers: tuple) -> None
 
 
 def test_no_dependence_is_found_where_there_is_none() -> None:
-    """Forty conditions on the margin: both sides are claimed of some in at most one of twenty."""
+    """Forty conditions on the margin: a side is claimed of some in at most one of twenty."""
     rng = np.random.default_rng(0)
     found = []
     for _ in range(200):
@@ -249,8 +249,8 @@ def test_no_dependence_is_found_where_there_is_none() -> None:
             return mean, above(mean, 0.0)
 
         found.append(by_condition(table, ("c",), find).answer)
-    assert found.count("depends") <= 10
-    assert found.count("holds") == found.count("does not hold") == 0
+    assert found.count("depends") + found.count("does not hold") <= 10
+    assert found.count("holds") == 0
 
 
 # --- the worlds ---------------------------------------------------------------------------------

@@ -164,7 +164,7 @@ def _about(
                 0.9,
             ),
             World(
-                "false but in one setting, which is on the margin",
+                "false but in one setting, left open",
                 partial(draw, share={"": 0.3, OTHER: HARDLY}, sd=0.005),
                 "does not hold",
                 0.9,

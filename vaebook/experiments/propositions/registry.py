@@ -44,7 +44,7 @@ BESIDE = {
     "ladder_long": Planned(3, 20.3),
     "ladder_large": Planned(3, 9.1),
     "gan_changes": Planned(3, 7.5),
-    "anomalies_by_class": Planned(3, 13.0),
+    "anomalies_by_class": Planned(3, 6.9),
     "generation_by_class": Planned(3, 5.1),
     "inpainting_by_class": Planned(3, 1.8),
     "imputation_by_table": Planned(5, 0.6),
