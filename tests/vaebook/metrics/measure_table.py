@@ -154,6 +154,7 @@ def table() -> dict[str, dict[str, Argument]]:
             "reference": Argument("reference", metrics.Reference(uniform(9, 3, 1, 32, 32).float())),
             "measures": Argument("names of measures", ["sharpness"]),
             "num_judged": count,
+            "num_told_apart": count,
             "found": Argument("nearest dogs", None),
             "seed": seed,
         },
