@@ -263,3 +263,9 @@ def test_wrong_shapes_are_refused() -> None:
         HypersphericalUniform(3).log_prob(torch.zeros(2))
     with pytest.raises(NotImplementedError):
         kl_divergence(some(3, 1.0), Beta(torch.ones(3), torch.ones(3)))
+
+
+def test_a_whole_number_is_no_concentration() -> None:
+    direction = F.normalize(torch.ones(2, 3), dim=1)
+    with pytest.raises((TypeError, ValueError), match="concentration"):
+        PowerSpherical(direction, torch.tensor([1, 2]))

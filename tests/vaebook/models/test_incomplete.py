@@ -281,3 +281,8 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert float(done.stdout) < 0.3, "GiB"
+
+
+def test_a_stack_of_tables_is_no_table() -> None:
+    with pytest.raises(ValueError, match="expected floats"):
+        IncompleteGaussian.fit(torch.randn(2, 5, 3))

@@ -170,3 +170,15 @@ def test_weights_in_half_precision_may_add_up_to_more_than_it_holds():
     assert model["part"].weight.sum().isinf()
     callback.before_step(Step(model, 0, 0, 2, 2))  # the first step keeps a tenth
     assert float(callback.average.weight.detach()[0, 0]) == pytest.approx(2.8, rel=1e-3)
+
+
+def test_the_average_keeps_no_graph_of_the_steps() -> None:
+    """Between steps gradients are recorded: it would hold every batch of the run."""
+    model, callback = Line(), WeightAverage("part", decay=0.6)
+    for step in range(2):
+        at = Step(model, 0, step, 3, 3)
+        if not step:
+            callback.before_training(at)
+        callback.before_step(at)
+    assert callback.average is not None
+    assert not any(weight.requires_grad for weight in callback.average.parameters())

@@ -68,3 +68,8 @@ def test_the_standard_error_is_the_spread_over_draws() -> None:
 def test_a_prior_over_something_else_is_refused() -> None:
     with pytest.raises(ValueError, match=r"event shape \(3,\); expected a single one over \(4,\)"):
         kl_lower_bound(drawn(PRIOR, 100), standard_normal(3))
+
+
+def test_three_codes_are_too_few() -> None:
+    with pytest.raises(ValueError, match="4 or more codes"):
+        kl_lower_bound(torch.randn(3, 2), standard_normal(2), fit_density=fit_gaussian)

@@ -14,6 +14,7 @@ from vaebook.metrics import (
     posterior_parameters,
     rate_per_dimension,
 )
+from vaebook.metrics.batches import posterior_of
 from vaebook.models import MLP, VAE
 from vaebook.training import seeded
 
@@ -114,3 +115,13 @@ def test_a_full_posterior_is_refused() -> None:
         assert model.training
     with pytest.raises(ValueError, match="this model expects"):
         rate_per_dimension(small(), normal(0, 2, 1, 3, 3).sigmoid())
+
+
+@pytest.mark.parametrize("name", ["full", "laplace"])
+def test_more_images_than_a_batch_have_the_posterior_of_each(name: str) -> None:
+    """501 of them, which is a batch and one; only a Gaussian one is put together of batches."""
+    with seeded(0):
+        model = VAE(IMAGE_SHAPE, 3, network=MLP((4,)), posterior=name)
+        images = torch.rand(501, *IMAGE_SHAPE)
+    found = posterior_of(model, images).mean
+    torch.testing.assert_close(found, model.posterior(images).mean)
