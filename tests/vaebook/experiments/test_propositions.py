@@ -68,7 +68,7 @@ LIMITS = {  # what a rule reads beside its margin
     c8_better_images: {
         "PART": 0.5,
         "ROOM": 0.05,
-        "ROOMY": 0.5,
+        "ROOMY": 0.25,
         "SHARPER": 0.05,
         "WORSE": 0.07,
     },
