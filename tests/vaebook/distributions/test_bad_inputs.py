@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.distributions import AffineTransform, Normal
+from torch.distributions import AffineTransform, Independent, Normal
 
 import vaebook
 from tests.properties import normal, uniform
@@ -245,3 +245,190 @@ def test_where_one_is_too_few_it_is_refused(name: str, key: str) -> None:
     message = refusal(name, key, 1)
     assert message is not None
     assert message.startswith(f"{key} is 1")
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "least"),
+    [
+        ("monte_carlo_kl", "num_samples", 2),
+        ("SplineFlow", "num_bins", 2),
+        ("HypersphericalUniform", "dim", 2),
+        ("fit_codes", "seed", 0),
+        ("fit_mixture", "seed", 0),
+        ("fit_mixture", "num_components", 1),
+        ("DiscretizedLogisticLikelihood", "levels", 2),
+        ("translate_loss", "latent_dim", 1),
+    ],
+)
+def test_the_least_number_is_enough(name: str, key: str, least: int) -> None:
+    assert refusal(name, key, least) is None
+    assert (refusal(name, key, least - 1) or "").startswith(f"{key} is {least - 1}")
+
+
+def test_two_codebook_vectors_and_two_grey_levels_are_enough() -> None:
+    d.fit_codes(torch.tensor([[0, 1]]), 2)
+    black = torch.zeros(1, *SHAPE)
+    d.grey_level_log_prob(d.PixelGaussianLikelihood(SHAPE)(black), black, levels=2)
+
+
+# Two points are a grid, on which a narrow density has no mass; that is another refusal.
+@pytest.mark.parametrize("name", ["quadrature_kl", "jensen_shannon"])
+def test_two_points_are_a_grid(name: str) -> None:
+    assert "integrates to" in (refusal(name, "num_points", 2) or "")
+
+
+@pytest.mark.parametrize(
+    ("name", "fewest"),
+    [
+        ("fit_box", 2),
+        ("BoxCorners", 2),
+        ("fit_diagonal_gaussian", 2),
+        ("fit_gaussian", 3),  # more codes than their two dimensions
+        ("fit_mixture", 5),  # more codes than two components times two dimensions
+        ("fit_flow", 20),
+        ("fit_flow_matching", 20),
+        ("empirical_velocity", 1),
+    ],
+)
+def test_how_few_codes_are_enough(name: str, fewest: int) -> None:
+    codes = normal(6, 60, 2).float()
+    assert refusal(name, "codes", codes[:fewest]) is None
+    message = refusal(name, "codes", codes[: fewest - 1])
+    assert message is not None
+    assert "expected a tensor" in message or "too few" in message
+
+
+def test_how_few_rows_are_enough_for_a_network() -> None:
+    rows = torch.arange(60).reshape(20, 3) % 4
+    d.fit_codes(rows, 4, autoregressive=True, num_epochs=1)
+    with pytest.raises(ValueError, match="19 rows of codes are too few"):
+        d.fit_codes(rows[1:], 4, autoregressive=True, num_epochs=1)
+    with pytest.raises(ValueError, match="with at least one row; given 0 rows"):
+        d.fit_codes(rows[:0], 4)
+
+
+# Arguments that must have as many numbers as another one.
+FITTING = [
+    *(("gaussian_kl", key) for key in ("mu", "log_var")),
+    *(("gaussian_kl_diagonal", k) for k in ("mu", "log_var", "prior_mu", "prior_log_var")),
+    *(("gaussian_kl_full", k) for k in ("mu", "scale_tril", "prior_mu", "prior_scale_tril")),
+    *(("reparameterise", key) for key in ("mu", "log_var", "noise")),
+    *(("kernel_matrix", key) for key in ("x", "y")),
+    *(("straight_path", key) for key in ("noise", "codes", "t")),
+    *(("gaussian_velocity", key) for key in ("mean", "std")),
+    ("fit_flow_matching", "codes"),
+    ("score_function_gradient", "noise"),
+    ("pathwise_gradient", "noise"),
+    ("Mixture", "log_weights"),
+    ("PowerSpherical", "concentration"),
+    *(("StretchedBeta", key) for key in ("alpha", "beta", "low", "high")),
+    *(("optimal_sigma", key) for key in ("images", "means")),
+]
+
+
+@pytest.mark.parametrize(("name", "key"), FITTING)
+def test_neither_one_number_more_nor_one_fewer_is_taken(name: str, key: str) -> None:
+    good = calls()[name][key]
+    more = torch.cat([good, good[..., :1]], -1)
+    for bad in (more, good[..., :-1]):
+        message = refusal(name, key, bad)
+        assert message is not None, tuple(bad.shape)
+        assert "expected" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("kernel_matrix", "x"),
+        ("kernel_matrix", "y"),
+        ("integrate", "points"),
+        ("fit_codes", "codes"),
+        ("empirical_velocity", "codes"),
+    ],
+)
+def test_neither_a_row_nor_a_stack_is_a_table(name: str, key: str) -> None:
+    good = calls()[name][key]
+    for bad in (good[0], torch.stack([good, good])):
+        assert "expected" in (refusal(name, key, bad) or "")
+
+
+# Sums over these would be wrong in whole numbers, or their gradients missing.
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("gaussian_kl_full", "scale_tril"),
+        ("gaussian_kl_full", "prior_scale_tril"),
+        ("kernel_matrix", "x"),
+        ("kernel_matrix", "y"),
+        ("straight_path", "t"),
+        ("integrate", "points"),
+        ("score_function_gradient", "noise"),
+        ("leave_one_out", "values"),
+        ("Mixture", "log_weights"),
+        ("PowerSpherical", "direction"),
+        ("PowerSpherical", "concentration"),
+    ],
+)
+def test_whole_numbers_of_the_right_shape_are_refused(name: str, key: str) -> None:
+    message = refusal(name, key, calls()[name][key].long())
+    assert message is not None
+    assert message.startswith(("the ", key))
+    assert "expected floats" in message
+
+
+def standard(*size: int, batch: tuple[int, ...] = ()) -> Independent:
+    """N(0, I) over events of a shape."""
+    shape = batch + size
+    return Independent(Normal(torch.zeros(shape), torch.ones(shape)), len(size))
+
+
+@pytest.mark.parametrize("size", [(), (1,), (3,), (2, 2)])
+@pytest.mark.parametrize(("name", "key"), [("as_prior", "prior"), ("fit_flow_matching", "base")])
+def test_a_prior_of_codes_of_two_numbers(name: str, key: str, size: tuple[int, ...]) -> None:
+    assert "over events of shape" in (refusal(name, key, standard(*size)) or "")
+
+
+@pytest.mark.parametrize("size", [(), (2, 2)])
+def test_a_number_and_a_matrix_are_no_vector(size: tuple[int, ...]) -> None:
+    for name, key in (("truncate", "density"), ("FixedPrior", "distribution")):
+        assert "expected vectors" in (refusal(name, key, standard(*size)) or "")
+    components = standard(*size, batch=(5,))
+    assert "expected vectors" in (refusal("Mixture", "components", components) or "")
+
+
+def test_two_numbers_are_not_integrated_over_a_line() -> None:
+    for key in ("q", "p"):
+        message = refusal("quadrature_kl", key, d.standard_normal(1))
+        assert "expected one number each" in (message or "")
+    with pytest.raises(ValueError, match="expected one number each"):
+        d.quadrature_kl(d.standard_normal(2), d.standard_normal(2), low=-9, high=9)
+    one = d.standard_normal(1)
+    assert float(d.quadrature_kl(one, one, low=-9, high=9)) == 0
+    assert "expected low < high" in (refusal("quadrature_kl", "high", -9) or "")
+
+
+@pytest.mark.parametrize(("key", "edge"), [("factor", 1.0), ("dropout", 0.0)])
+def test_the_edge_is_taken_and_what_lies_beyond_is_not(key: str, edge: float) -> None:
+    name = {"factor": "truncate", "dropout": "AutoregressiveLikelihood"}[key]
+    function, arguments = getattr(d, name), calls()[name]
+    function(**{**arguments, key: edge})
+    with pytest.raises(ValueError, match=key):
+        function(**{**arguments, key: edge + 0.01 if edge else -0.01})
+
+
+@pytest.mark.parametrize("kind", [d.PixelGaussianLikelihood, d.PredictedGaussianLikelihood])
+def test_a_sigma_starts_above_its_floor(kind: type) -> None:
+    arguments = {"image_shape": SHAPE} if kind is d.PixelGaussianLikelihood else {}
+    kind(**arguments, initial_sigma=0.051, floor=0.05)
+    with pytest.raises(ValueError, match="expected to start above the floor"):
+        kind(**arguments, initial_sigma=0.05, floor=0.05)
+
+
+def test_a_baseline_fits_the_values() -> None:
+    for good in (torch.tensor(0.5), torch.zeros(5), torch.zeros(7, 5), torch.zeros(1, 5)):
+        assert refusal("score_function_gradient", "baseline", good) is None
+    for bad in (torch.zeros(4), torch.zeros(6), torch.zeros(2, 5), torch.zeros(1, 7, 5)):
+        message = refusal("score_function_gradient", "baseline", bad)
+        assert "expected a number, (5,) or (7, 5)" in (message or "")
+    whole = torch.zeros(5, dtype=torch.long)
+    assert "expected floats" in (refusal("score_function_gradient", "baseline", whole) or "")
