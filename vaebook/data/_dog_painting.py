@@ -11,6 +11,7 @@ PAPER = 0.95  # brightness of the background; every coat is darker
 INK = 0.03  # nose and eyes
 EDGE = 0.35  # softness of the rims, in pixels
 FILLET = 0.008  # roundness of the joints, in picture widths
+_PIXELS = 2**14  # painted at a time: their maps stay in the cache, which halves the time
 
 
 def draw(factors: Float[Tensor, "n f"], size: int) -> Float[Tensor, "n 1 size size"]:
@@ -23,9 +24,14 @@ def paint_skeleton(
 ) -> Float[Tensor, "n 1 size size"]:
     """Draw dogs from their skeletons and the brightness of coat and patch."""
     x, y = pixel_centres(colours, size)
-    distance = capsule_distance(x, y, skeleton.capsules)
+    num_dogs = max(1, _PIXELS // size**2)
     near, colours = skeleton.near[..., None, None], colours[..., None, None]
-    return paint(distance, near, colours, softness=EDGE / size)[:, None]
+    chunks = (values.split(num_dogs) for values in (skeleton.capsules, near, colours))
+    painted = [
+        paint(capsule_distance(x, y, capsules), sides, coats, softness=EDGE / size)
+        for capsules, sides, coats in zip(*chunks, strict=True)
+    ]
+    return torch.cat(painted)[:, None]
 
 
 def pixel_centres(

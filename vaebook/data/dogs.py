@@ -46,7 +46,7 @@ FACTORS: tuple[Factor, ...] = (
 )
 FACTOR_NAMES: tuple[str, ...] = tuple(factor.name for factor in FACTORS)
 
-_CHUNK = 128  # dogs drawn at a time: their maps stay in the cache
+_CHUNK = 128  # dogs posed at a time
 
 
 def factor_range() -> tuple[Float[Tensor, " f"], Float[Tensor, " f"]]:
