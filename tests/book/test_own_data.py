@@ -1,14 +1,11 @@
 """The page about the reader's own data: every block of it runs as it is printed."""
 
-import os
 import re
 import shlex
+import shutil
 import socket
-import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +16,8 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.conftest import ROOT, run
+from tests.conftest import ROOT
+from tests.warm import Ended, run_warm
 from vaebook.models import VAE, Conv, load_model
 from vaebook.training import fit, seeded
 
@@ -28,7 +26,7 @@ SECTION = re.compile(r"^\((own-data[a-z0-9-]*)\)=\n#+ (.+)$", re.M)
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.M | re.S)
 NOT_RUN = "# not run here: needs "
 NUM_PICTURES = 50
-HEIGHT, WIDTH = 37, 50
+HEIGHT, WIDTH = 21, 30
 
 
 @dataclass(frozen=True)
@@ -260,10 +258,6 @@ def script(label: str, **replaced: int) -> str:
     return lines.sub(f"trainer = Trainer({arguments}, {quiet})", whole)
 
 
-def environment() -> dict[str, str]:
-    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-
-
 def was_trained(folder: Path) -> bool:
     """Whether the script left a model that is no longer the one it began with."""
     images = torch.load(folder / "images.pt")
@@ -273,37 +267,54 @@ def was_trained(folder: Path) -> bool:
     return not torch.equal(found.sample(1, seed=0), model.sample(1, seed=0))
 
 
-@pytest.mark.slow
-def test_the_script_for_eight_gpus_runs_in_two_processes(folder: Path) -> None:
+@pytest.fixture(scope="module")
+def scripts(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The scripts of both sections, each in a folder of its own, with the pictures."""
     pytest.importorskip("lightning", reason="Lightning is not installed")
-    (folder / "model.safetensors").unlink(missing_ok=True)
-    (folder / "train.py").write_text(script("own-data-gpus", devices=2), encoding="utf-8")
-    done = run(sys.executable, "train.py", cwd=folder, env=environment(), timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert was_trained(folder)
+    made = {}
+    for label, devices in (("own-data-gpus", 2), ("own-data-machines", 1)):
+        made[label] = tmp_path_factory.mktemp(label)
+        shutil.copy(folder / "images.pt", made[label])
+        (made[label] / "train.py").write_text(script(label, devices=devices), encoding="utf-8")
+    return made
 
 
-@pytest.mark.slow
-def test_the_script_for_two_machines_runs_as_two_on_one(folder: Path) -> None:
-    pytest.importorskip("lightning", reason="Lightning is not installed")
-    (folder / "model.safetensors").unlink(missing_ok=True)
-    (folder / "train.py").write_text(script("own-data-machines", devices=1), encoding="utf-8")
+@pytest.fixture(scope="module")
+def ended(scripts: dict[str, Path]) -> dict[str, list[Ended]]:
+    """What came of them, started as the page says: once, and once on each of two machines."""
+    commands = {"own-data-gpus": [["train.py"]], "own-data-machines": on_two_machines()}
+    came_of_them = run_warm(*((scripts[label], commands[label]) for label in scripts))
+    return dict(zip(scripts, came_of_them, strict=True))
+
+
+def on_two_machines() -> list[list[str]]:
+    """The page's ``torchrun``, which is a module, for two machines that are both this one."""
     (command,) = re.findall(r"^```bash\n(torchrun .*?)^```$", TEXT, re.M | re.S)
     for old, new in (("10.0.0.1", "127.0.0.1"), ("29500", free_port()), ("node=8", "node=1")):
         assert old in command
         command = command.replace(old, str(new))
-    words = shlex.split(command.replace("\\\n", " "))[1:]
-    words = [sys.executable, "-m", "torch.distributed.run", *words]
-    with ThreadPoolExecutor() as pool:
-        both = [
-            [f"--node-rank={rank}" if word == "--node-rank=0" else word for word in words]
-            for rank in range(2)
-        ]
-        assert both[0] != both[1]
-        start = partial(run, cwd=folder, env=environment(), timeout=300)
-        done = list(pool.map(lambda command: start(*command), both))
-    assert [each.returncode for each in done] == [0, 0], done[0].stderr[-3000:]
-    assert was_trained(folder)
+    words = ["-m", "torch.distributed.run", *shlex.split(command.replace("\\\n", " "))[1:]]
+    both = [
+        [f"--node-rank={rank}" if word == "--node-rank=0" else word for word in words]
+        for rank in range(2)
+    ]
+    assert both[0] != both[1]
+    return both
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("label", "codes"),
+    [("own-data-gpus", [0]), ("own-data-machines", [0, 0])],
+    ids=["two devices", "two machines"],
+)
+def test_a_script_for_many_gpus_runs_in_two_processes(
+    label: str, codes: list[int], scripts: dict[str, Path], ended: dict[str, list[Ended]]
+) -> None:
+    assert [each.code for each in ended[label]] == codes, ended[label][0].log[-3000:]
+    told = "".join(each.log for each in ended[label])
+    assert sorted(re.findall(r"MEMBER: (\d/\d)", told)) == ["1/2", "2/2"]
+    assert was_trained(scripts[label])
 
 
 def free_port() -> int:

@@ -2,8 +2,7 @@
 
 import json
 import logging
-import os
-import sys
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingLR
 from torch.utils.data import DataLoader, TensorDataset
 
-from tests.conftest import ROOT, run
+from tests.warm import run_warm
 from vaebook.models import GAN, MLP, VAE, VAEGAN
 from vaebook.training import fit, seeded
 
@@ -130,9 +129,9 @@ def test_what_cannot_be_trained_is_refused() -> None:
 def one_and_two(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
     """What came out of one process, which is this one, and of two."""
     out = tmp_path_factory.mktemp("processes") / "two.json"
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = run(sys.executable, lightning_processes.__file__, 2, out, env=environment)
-    assert done.returncode == 0, done.stderr[-3000:]
+    ((done,),) = run_warm((out.parent, [[lightning_processes.__file__, 2, out]]))
+    assert done.code == 0, done.log[-3000:]
+    assert sorted(re.findall(r"MEMBER: (\d/\d)", done.log)) == ["1/2", "2/2"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         one = {name: lightning_processes.train(1, name) for name in lightning_processes.MODELS}
