@@ -1,7 +1,5 @@
 """The directive ``{explorer}``, and the still picture where there are no scripts: in LaTeX."""
 
-import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +7,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from tests.conftest import ROOT, run
+from tests.builds import sphinx
+from tests.conftest import ROOT
 from tools.execute import METADATA
 from vaebook.explorer import WIDGETS
 
@@ -19,18 +18,6 @@ SETTINGS = [
     f"import sys; sys.path.insert(0, {str(ROOT / 'book' / '_ext')!r})",
     "nb_execution_mode = 'off'",
 ]
-# Builds folders, warnings fatal, one after the other in one process: most of a build is to begin.
-BUILDS = """
-import contextlib, io, json, sys
-from sphinx.cmd.build import main
-done = []
-for folder, builder in json.loads(sys.argv[1]):
-    log = io.StringIO()
-    with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
-        code = main(["-W", "-b", builder, folder, f"{folder}/{builder}"])
-    done.append((code, log.getvalue()))
-print(json.dumps(done))
-"""
 Built = Callable[[str, str], tuple[Path, int, str]]
 
 
@@ -60,17 +47,13 @@ WANTED.append(("mistyped", "html"))
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     """What came of a source and a builder: the folder, the exit code and the log."""
-    folders = [tmp_path_factory.mktemp(f"{source}-{kind}") for source, kind in WANTED]
-    for folder, (source, _) in zip(folders, WANTED, strict=True):
+    results = {}
+    for source, kind in WANTED:
+        folder = tmp_path_factory.mktemp(f"{source}-{kind}")
         (folder / "conf.py").write_text("\n".join(SETTINGS), encoding="utf-8")
         SOURCES[source](folder)
-    orders = [(str(folder), kind) for folder, (_, kind) in zip(folders, WANTED, strict=True)]
-    done = run(sys.executable, "-c", BUILDS, json.dumps(orders))
-    assert done.returncode == 0, done.stderr
-    results = {
-        wanted: (folder / wanted[1], *result)
-        for wanted, folder, result in zip(WANTED, folders, json.loads(done.stdout), strict=True)
-    }
+        code, out, err = sphinx("-W", "-b", kind, folder, folder / kind)
+        results[source, kind] = (folder / kind, code, out + err)
     return lambda source, kind: results[source, kind]
 
 

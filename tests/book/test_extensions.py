@@ -1,6 +1,5 @@
 """The book's own Sphinx extensions."""
 
-import sys
 import textwrap
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +12,8 @@ from docutils import nodes
 from docutils.utils import new_document
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from tests.conftest import ROOT, run
+from tests.builds import sphinx
+from tests.conftest import ROOT
 from tools.execute import METADATA
 
 EXTENSIONS = ROOT / "book" / "_ext"
@@ -86,10 +86,10 @@ def build(folder: Path, text: str) -> tuple[int, str, str]:
     ]
     (folder / "conf.py").write_text("\n".join(settings), encoding="utf-8")
     (folder / "index.md").write_text(f"# A page\n\n{text}\n", encoding="utf-8")
-    done = run(sys.executable, "-m", "sphinx", "-W", "-b", "html", folder, folder / "html")
+    code, out, err = sphinx("-W", "-b", "html", folder, folder / "html")
     page = folder / "html" / "index.html"
     html = page.read_text(encoding="utf-8") if page.exists() else ""
-    return done.returncode, done.stdout + done.stderr, html
+    return code, out + err, html
 
 
 API = "```{eval-rst}\n.. autofunction:: vaebook.distributions.gaussian_kl\n```\n\n"
@@ -136,8 +136,8 @@ def test_a_formula_in_a_cell_output_is_set(tmp_path: Path) -> None:
     cell.outputs = [new_output("execute_result", shown, execution_count=1)]
     notebook = new_notebook(cells=[new_markdown_cell("# A page"), cell], metadata=METADATA)
     nbformat.write(notebook, tmp_path / "index.ipynb")
-    done = run(sys.executable, "-m", "sphinx", "-W", "-b", "html", tmp_path, tmp_path / "html")
-    assert done.returncode == 0, done.stdout + done.stderr
+    code, out, err = sphinx("-W", "-b", "html", tmp_path, tmp_path / "html")
+    assert code == 0, out + err
     page = BeautifulSoup((tmp_path / "html" / "index.html").read_text("utf-8"), "html.parser")
     output = page.find(class_="cell_output")
     assert "q(z" in output.find(class_="math").text

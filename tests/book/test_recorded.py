@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Page
 
-from tests.conftest import ROOT, Book, run
+from tests.builds import sphinx
+from tests.conftest import ROOT, Book
 from tests.pages import parse, visit
 from vaebook.experiments import load_provenance
 
@@ -210,12 +211,12 @@ def built(folder: Path, pages: dict[str, str]) -> tuple[int, dict[str, str]]:
     (folder / "index.md").write_text(f"# A book\n\n```{{toctree}}\n{listed}\n```\n")
     for name, text in pages.items():
         (folder / "book" / name).write_text(text, encoding="utf-8")
-    build = run(sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", folder, folder / "out")
+    code, _, err = sphinx("-W", "--keep-going", "-q", folder, folder / "out")
     warnings: dict[str, str] = defaultdict(str)
-    for line in build.stderr.splitlines():
+    for line in err.splitlines():
         if found := re.search(r"/book/([\w-]+)\.(?:md|ipynb)", line):
             warnings[found[1]] += line
-    return build.returncode, warnings
+    return code, warnings
 
 
 def test_right_numbers_build(tmp_path: Path) -> None:
