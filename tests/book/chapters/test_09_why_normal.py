@@ -93,6 +93,20 @@ def test_the_best_other_prior_is_the_mixture_and_differs_by_a_nat(gains: pd.Data
     assert summary_text(gains.loc[("nll", "mixture")], 1) == "−1.0 ± 2.3"
 
 
+def test_laplace_gives_10_points_fewer_dogs_and_cannot_be_told_in_nats(
+    gains: pd.DataFrame,
+) -> None:
+    points, nats = (gains.loc[(value, "Laplace")] for value in ("validity", "nll"))
+    assert summary_text(points, 0, factor=100) == "−10 ± 5"
+    assert points["high"] < 0
+    assert nats["low"] < 0 < nats["high"]
+
+
+def test_sphere_and_vampprior_cost_more_nats(gains: pd.DataFrame) -> None:
+    worse = [name for name in MODELS[4:10] if gains.loc[("nll", name), "low"] > 0]
+    assert worse == ["sphere", "VampPrior"]
+
+
 @pytest.mark.parametrize("model", ["uniform", "sphere"])
 def test_cube_and_sphere_give_a_third_to_a_half_fewer_dogs(
     model: str, dogs: pd.Series, gains: pd.DataFrame
