@@ -184,6 +184,12 @@ def test_broad_shapes_are_there_up_to_four_cycles_at_0_4_up_to_two() -> None:
     assert power("σ = 0.4", 4) < 0.8
 
 
+def test_samples_of_the_learned_noise_have_lost_half_of_the_broad_shapes() -> None:
+    drawn = CAUSES[(CAUSES["variant"] == "learned σ") & (CAUSES["step"] == "decoder at prior")]
+    power_left = drawn[[f"power_{k}" for k in range(1, 5)]].mean()
+    assert power_left.between(0.4, 0.52).all()
+
+
 # ---------------------------------------------------------------- knobs
 
 
@@ -225,6 +231,17 @@ def test_after_four_times_the_steps_the_model_without_a_kl_term_is_ahead(
     assert summary_text(ahead.set_index("change").loc["steps: four times, no KL"], 2) == (
         "0.05 ± 0.03"
     )
+
+
+def test_a_code_of_two_has_blurred_reconstructions_and_sharper_samples(
+    rebuilt: pd.DataFrame,
+) -> None:
+    rows = paired_differences(rebuilt, "change", "reference: VAE", ["sharpness"])
+    assert rows.set_index("change").loc["code size: 2", "high"] < 0
+    drawn = CROSS[CROSS["step"] == "decoder at prior"]
+    drawn = drawn.assign(change=drawn["knob"] + ": " + drawn["setting"])
+    rows = paired_differences(drawn, "change", "reference: VAE", ["sharpness"])
+    assert rows.set_index("change").loc["code size: 2", "low"] > 0
 
 
 def test_64_numbers_recover_a_seventh_of_what_the_dogs_lacked(rebuilt: pd.DataFrame) -> None:
