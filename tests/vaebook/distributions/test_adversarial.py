@@ -11,6 +11,7 @@ from vaebook.distributions import jensen_shannon, quadrature_kl, standard_normal
 from vaebook.metrics import invert
 from vaebook.models import GAN, MLP
 from vaebook.models.gan import discriminator_loss, minimax_loss, non_saturating_loss
+from vaebook.training import seeded
 
 GRID = torch.linspace(-12, 12, 8001, dtype=torch.float64)
 
@@ -216,3 +217,87 @@ def test_a_turn_holds_the_weights_of_one_player() -> None:
     critic, maker = model.players()
     assert {id(p) for p in critic.parameters} == {id(p) for p in model.discriminator.parameters()}
     assert {id(p) for p in maker.parameters} == {id(p) for p in model.generator.parameters()}
+
+
+def starts_of(model: Linear, images: torch.Tensor, num_candidates: int, seed: int) -> torch.Tensor:
+    """The draw of the prior whose picture is nearest to each image."""
+    with seeded(seed), torch.no_grad():
+        drawn = model.prior.sample((num_candidates,))
+        distance = (model.decode(drawn)[None] - images[:, None]).square().sum((2, 3, 4))
+    return drawn[distance.argmin(1)]
+
+
+@pytest.mark.parametrize(("num_steps", "rates"), [(1, 1.0), (2, 1.0 + 0.5), (3, 1 + 0.75 + 0.25)])
+def test_inversion_goes_from_the_nearest_draw_by_adam_along_a_cosine(
+    num_steps: int, rates: float
+) -> None:
+    """Where the gradient hardly changes, Adam's step is its rate times the gradient's sign."""
+    model = Linear()
+    images = torch.rand(5, 1, 4, 4, generator=torch.Generator().manual_seed(1))
+    first = starts_of(model, images, 50, seed=3).requires_grad_()
+    (slope,) = torch.autograd.grad((model.decode(first) - images).square().sum(), first)
+    found = invert(
+        model, images, num_candidates=50, num_starts=1, num_steps=num_steps, lr=1e-3, seed=3
+    )
+    expected = first.detach() - 1e-3 * rates * slope.sign()
+    torch.testing.assert_close(found.codes, expected, atol=5e-5, rtol=0)
+    rmse = (model.decode(found.codes) - images).square().mean((1, 2, 3)).sqrt()
+    torch.testing.assert_close(found.distance, rmse.detach())
+
+
+class Stuck:
+    """Below 0 all noise gives the same picture, and no gradient; above, the picture is the noise.
+
+    Of the draws −1, 0.5 and 0.7 the first is nearest to 0.35, and the second gets there.
+    """
+
+    class Prior:
+        def sample(self, shape: tuple[int]) -> torch.Tensor:
+            return torch.tensor([[-1.0], [0.7], [0.5]])[: shape[0]]
+
+    prior = Prior()
+
+    def decode(self, codes: torch.Tensor) -> torch.Tensor:
+        return torch.where(codes > 0, codes, 0.3 + 0 * codes)[:, :, None, None]
+
+
+def test_of_several_starts_the_one_that_ends_nearest_is_given() -> None:
+    images = torch.tensor([0.35, 0.31]).view(2, 1, 1, 1)
+    settings = {"num_candidates": 3, "num_steps": 60, "lr": 0.02}
+    one = invert(Stuck(), images, num_starts=1, **settings)
+    torch.testing.assert_close(one.codes, torch.full((2, 1), -1.0))
+    torch.testing.assert_close(one.distance, torch.tensor([0.05, 0.01]), atol=1e-6, rtol=1e-3)
+    for num_starts in (2, 3):
+        found = invert(Stuck(), images, num_starts=num_starts, **settings)
+        assert (found.distance < 8e-3).all()
+        torch.testing.assert_close(found.codes, images.view(2, 1), atol=8e-3, rtol=0)
+
+
+def test_inversion_does_not_depend_on_how_many_go_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = Linear()
+    images = torch.rand(5, 1, 4, 4, generator=torch.Generator().manual_seed(1))
+    settings = {"num_candidates": 20, "num_steps": 5, "lr": 0.01}
+    whole = invert(model, images, num_starts=3, **settings)
+    monkeypatch.setattr("vaebook.metrics.samples.inversion._PIXELS_AT_ONCE", 3 * 16 * 2)
+    for found, expected in zip(invert(model, images, num_starts=3, **settings), whole, strict=True):
+        torch.testing.assert_close(found, expected)
+    monkeypatch.setattr("vaebook.metrics.samples.inversion._PIXELS_AT_ONCE", 1)
+    torch.testing.assert_close(invert(model, images, num_starts=3, **settings)[0], whole[0])
+
+
+def test_an_inverted_model_is_in_evaluation_and_as_many_draws_as_starts_are_enough() -> None:
+    gan, images = small_gan().train(), IMAGES[:2]
+    modes: list[bool] = []
+    gan.generator.register_forward_hook(lambda *_: modes.append(gan.training))
+    found = invert(gan, images, num_candidates=3, num_starts=3, num_steps=1)
+    assert not any(modes)
+    assert gan.training
+    assert found.codes.shape == (2, 2)
+    assert not found.codes.requires_grad
+    with pytest.raises(ValueError, match="num_candidates is 2"):
+        invert(gan, images, num_candidates=2, num_starts=3, num_steps=1)
+    for lacking in (nn.Identity(), standard_normal(2)):
+        with pytest.raises(ValueError, match="expected a generator with a prior and decode"):
+            invert(lacking, images)

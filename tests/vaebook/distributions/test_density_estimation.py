@@ -180,3 +180,35 @@ def test_wrong_codes_for_a_flow(bent):
         fit_flow(torch.full((30, 2), torch.nan))
     with pytest.raises(ValueError, match="lr is 0"):
         fit_flow(bent[:30], lr=0)
+
+
+def test_a_tenth_is_held_out_and_every_code_is_used_once(codes, monkeypatch):
+    """In units of all of them: mean 0 and variance 1."""
+    seen: dict[str, torch.Tensor] = {}
+
+    def fake_fit(flow, training, *, validation, **settings):
+        seen.update(training=training, validation=validation)
+        assert settings["num_epochs"] == 7
+        assert settings["lr"] == 0.02
+        assert settings["seed"] == 5
+
+    monkeypatch.setattr("vaebook.distributions.density_estimation.fit", fake_fit)
+    fitted = fit_flow(codes[:115], num_epochs=7, lr=0.02, seed=5)
+    assert len(seen["validation"]) == 11
+    assert len(seen["training"]) == 104
+    units = torch.cat([*seen.values()])
+    torch.testing.assert_close(units.mean(0), torch.zeros(3), atol=1e-4, rtol=0)
+    torch.testing.assert_close(units.var(0), torch.ones(3), atol=1e-2, rtol=0)
+    used = fitted.transforms[0](units)
+    torch.testing.assert_close(used.sort(0).values, codes[:115].sort(0).values)
+    assert not torch.allclose(used[:11], codes[:11]), "by chance, not the first"
+
+
+def test_what_is_added_in_a_mixture_has_the_unit_of_the_codes(codes):
+    """A dead dimension has no other variance than what was added."""
+    for unit in (1e-2, 1e2):
+        dead = codes.double() * unit
+        dead[:, 1] = 2.0
+        covariances = fit_mixture(dead, 2).component_distribution.covariance_matrix
+        mean = float(dead.var(0).mean())
+        assert float(covariances[0, 1, 1]) == pytest.approx(1e-6 * mean, rel=1e-3)

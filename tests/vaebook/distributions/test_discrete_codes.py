@@ -127,3 +127,29 @@ def test_wrong_codes_say_what_to_do() -> None:
         fit_codes(torch.zeros(5, 3, dtype=torch.long), 4, autoregressive=True)
     with pytest.raises(ValueError, match="codebook_size is 1"):
         fit_codes(torch.zeros(5, 3, dtype=torch.long), 1)
+
+
+def test_a_tenth_of_the_rows_is_held_out_and_every_row_is_used_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: dict[str, torch.Tensor] = {}
+
+    def fake_fit(
+        model: object, training: torch.Tensor, *, validation: torch.Tensor, **settings: object
+    ) -> None:
+        seen.update(validation=validation, training=training)
+        assert settings["num_epochs"] == 7
+        assert settings["seed"] == 5
+
+    monkeypatch.setattr("vaebook.distributions.discrete_codes.fit", fake_fit)
+    rows = torch.arange(58).reshape(29, 2)
+    fit_codes(rows, 58, autoregressive=True, num_epochs=7, seed=5)
+    assert len(seen["validation"]) == 2
+    assert len(seen["training"]) == 27
+    assert torch.cat([*seen.values()]).flatten().sort().values.tolist() == list(range(58))
+    assert not torch.equal(seen["validation"], rows[:2]), "by chance, not the first"
+
+
+def test_where_codes_live() -> None:
+    support = random_codes().support
+    assert support.check(torch.tensor([[0, 3, 1], [0, 4, 1], [-1, 0, 0]])).tolist() == [1, 0, 0]

@@ -237,3 +237,25 @@ def test_a_gan_has_no_reconstruction() -> None:
     for method in ("encode", "encode_all", "reconstruct", "elbo"):
         assert not hasattr(GAN, method)
     assert hasattr(GAN, "sample")
+
+
+def test_a_gan_is_by_default_as_is_customary():
+    """Adam's first decay rate of a half (Radford et al. 2016), equal rates, no regularisation."""
+    model = small()
+    for player in model.players():
+        assert player.betas == (0.5, 0.99)
+        assert player.lr_factor == 1
+    assert not any(hasattr(layer, "parametrizations") for layer in model.modules())
+    settings = small(betas=(0.1, 0.2), discriminator_lr=3.0).players()
+    assert [player.betas for player in settings] == [(0.1, 0.2)] * 2
+    assert [player.lr_factor for player in settings] == [3.0, 1.0]
+
+
+def test_without_a_penalty_the_discriminators_loss_is_that_of_its_logits(images):
+    model = small()
+    torch.manual_seed(5)
+    found = model.discriminator_loss(images)
+    torch.manual_seed(5)
+    generated = model.decode(model.prior.sample((len(images),))).detach()
+    expected = discriminator_loss(model.logits(images), model.logits(generated))
+    torch.testing.assert_close(found, expected)

@@ -286,3 +286,42 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20)
 def test_a_stack_of_tables_is_no_table() -> None:
     with pytest.raises(ValueError, match="expected floats"):
         IncompleteGaussian.fit(torch.randn(2, 5, 3))
+
+
+def test_the_ridge_is_added_at_each_step() -> None:
+    table, _ = correlated(50)
+    found = IncompleteGaussian.fit(table, num_steps=1, ridge=0.5)
+    expected = torch.cov(table.double().T, correction=0) + 0.5 * torch.eye(3)
+    close(found.covariance, expected)
+
+
+@pytest.mark.parametrize("rank", [1, 2])
+def test_each_rank_below_the_number_of_columns_is_taken(rank: int) -> None:
+    """The smaller variances become their mean: d − rank equal eigenvalues are left."""
+    table, _ = correlated(80)
+    full = torch.linalg.eigvalsh(IncompleteGaussian.fit(table, num_steps=1, ridge=1e-9).covariance)
+    found = IncompleteGaussian.fit(table, rank=rank, num_steps=1, ridge=1e-9).covariance
+    values = torch.linalg.eigvalsh(found)
+    close(values[-rank:], full[-rank:])
+    close(values[:-rank], full[:-rank].mean().expand(3 - rank))
+    for wrong in (0, -1, 3):
+        with pytest.raises(ValueError, match=f"rank is {wrong}; expected 1 to 2"):
+            IncompleteGaussian.fit(table, rank=wrong)
+
+
+def test_rows_are_imputed_alike_in_pieces_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = small()
+    gaps, _ = imputation.remove(correlated(7)[0].double(), 0.4, seed=0)
+    whole = model.impute(gaps, num_samples=4, seed=2)
+    for numbers in (1, 4 * 3 * 2, 4 * 3 * 3):
+        monkeypatch.setattr("vaebook.models.incomplete_vae.NUMBERS_AT_ONCE", numbers)
+        close(model.impute(gaps, num_samples=4, seed=2), whole)
+
+
+@pytest.mark.parametrize("num_columns", [2, 4])
+def test_a_table_of_another_width_has_no_conditionals(num_columns: int) -> None:
+    model = IncompleteGaussian.fit(correlated(10)[0], num_steps=1)
+    with pytest.raises(ValueError, match=r"expected floats \[n, 3\]"):
+        model.impute(torch.zeros(4, num_columns))
+    with pytest.raises(ValueError, match=r"expected \[n, 3\], a row for each example"):
+        small().loss(torch.zeros(4, num_columns).double())

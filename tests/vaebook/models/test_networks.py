@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from vaebook.models import MLP, Conv, Network
+from vaebook.models.networks import as_network, linear_layer
 from vaebook.training import seeded
 
 PLANS: list[Network] = [
@@ -154,3 +155,60 @@ def test_a_blank_sheet_is_added_to_what_the_decoder_puts_out() -> None:
         plain, blank = (decoder(codes) for decoder in decoders)
     torch.testing.assert_close(blank, plain + 0.95)
     assert plain.min() < 0, "linear at the end: no activation after the last layer"
+
+
+def test_plans_that_are_left_out() -> None:
+    """The plan of chapter 06, whose sizes the message to a wrong plan repeats."""
+    with pytest.raises(ValueError, match=r"such as MLP\(\(400,\)\) or Conv\(\(16, 32\)\)"):
+        as_network("mlp")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="expected a plan with methods encoder and decoder"):
+        as_network(MLP)  # type: ignore[arg-type]
+    assert repr(as_network(None)) == repr(MLP((400,), "relu", 0.0))
+    sizes = [
+        layer.out_channels for layer in Conv().encoder((1, 8, 8), 3) if hasattr(layer, "stride")
+    ]
+    assert sizes == [16, 32]
+    linear = [part for part in Conv().encoder((1, 8, 8), 3) if isinstance(part, nn.Linear)]
+    assert [(part.in_features, part.out_features) for part in linear] == [(128, 256), (256, 3)]
+
+
+def test_a_leaky_relu_leaks_a_fifth() -> None:
+    layer = MLP(hidden=(2,), activation="leaky relu").encoder((1, 1, 2), 1)[2]
+    torch.testing.assert_close(layer(torch.tensor([-1.0, 0.5])), torch.tensor([-0.2, 0.5]))
+
+
+def test_the_only_linear_layer() -> None:
+    decoder = MLP(()).decoder(3, (1, 2, 2))
+    assert linear_layer(decoder) is decoder[0]
+    for hidden in ((4,), (4, 4)):
+        with pytest.raises(ValueError, match=f"has {len(hidden) + 1} linear layers"):
+            linear_layer(MLP(hidden).decoder(3, (1, 2, 2)))
+    with pytest.raises(ValueError, match="has 0 linear layers"):
+        linear_layer(nn.Identity())
+
+
+def test_the_decoder_cuts_off_the_frame_that_the_encoder_adds() -> None:
+    """Seven rows and five columns in eight by eight: one row below; one column left, two right."""
+    plan = Conv((2, 2), 4)
+    decoder = plan.decoder(3, (1, 7, 5))
+    codes = torch.randn(2, 3)
+    whole = decoder[:-1](codes)
+    assert whole.shape == (2, 1, 8, 8)
+    torch.testing.assert_close(decoder(codes), whole[:, :, :7, 1:6])
+
+
+def test_wrong_numbers_in_a_plan() -> None:
+    for plan, message in (
+        (MLP(background="0"), "background"),
+        (Conv(background=float("nan")), "background"),
+        (Conv(blank=float("inf")), "blank"),
+        (Conv(hidden=0), "hidden is 0"),
+        (Conv(channels=(0,)), "a width of channels is 0"),
+        (MLP(hidden=(0,)), "a width of hidden is 0"),
+    ):
+        for build in (
+            lambda p=plan: p.encoder((1, 8, 8), 3),
+            lambda p=plan: p.decoder(3, (1, 8, 8)),
+        ):
+            with pytest.raises(ValueError, match=message):
+                build()

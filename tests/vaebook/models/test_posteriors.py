@@ -3,12 +3,14 @@
 import math
 
 import numpy as np
+import pytest
 import torch
 from scipy import stats
+from torch.distributions import constraints
 
 from tests.properties import normal
-from vaebook.distributions import PowerSpherical
-from vaebook.models.posteriors import POSTERIORS
+from vaebook.distributions import HypersphericalUniform, PowerSpherical
+from vaebook.models.posteriors import POSTERIORS, check_support
 
 
 def test_beta_has_the_sigmoid_of_its_first_outputs_for_mean() -> None:
@@ -36,3 +38,59 @@ def test_power_spherical_concentrates_with_the_length_of_its_outputs() -> None:
     length = np.linalg.norm(output, axis=1)
     np.testing.assert_allclose(found.concentration, 3 * (length + length**2), rtol=1e-6)
     np.testing.assert_allclose(found.direction, output / torch.as_tensor(length)[:, None])
+
+
+def test_full_has_a_factor_whose_diagonal_is_a_softplus_that_is_one_at_zero() -> None:
+    output = normal(0, 5, 3 + 6)
+    output[0] = 0
+    output[1, 3:] = -1000
+    found = POSTERIORS["full"].build(output, 3)
+    np.testing.assert_allclose(found.mean, output[:, :3])
+    factor = np.zeros((5, 3, 3))
+    factor[:, [0, 1, 1, 2, 2, 2], [0, 0, 1, 0, 1, 2]] = output[:, 3:]
+    for k in range(3):
+        factor[:, k, k] = np.logaddexp(0, factor[:, k, k] + np.log(np.e - 1)) + 1e-6
+    np.testing.assert_allclose(found.scale_tril, factor, rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(found.scale_tril[0], np.eye(3), atol=2e-6)
+    assert found.scale_tril[1].diagonal().min() > 0, "however far the encoder goes"
+
+
+def test_betas_parameters_have_bounds() -> None:
+    """From 0.05 to 440,000, as posteriors.py has it."""
+    output = torch.tensor([[0.0, -99.0], [0.0, 99.0], [60.0, 0.0], [-60.0, 0.0]]).double()
+    found = POSTERIORS["beta"].build(output, 1)
+    few, many = 0.0498, 442_413.0
+    expected = [[few, few], [many, many], [many, few], [few, many]]
+    both = torch.cat([found.alpha, found.beta], 1)
+    np.testing.assert_allclose(both, expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize("family", POSTERIORS)
+def test_the_encoder_gives_as_many_numbers_as_the_family_needs(family: str) -> None:
+    plan = POSTERIORS[family]
+    width = plan.num_outputs(3)
+    expected = {"diagonal": 6, "full": 3 + 6, "laplace": 6, "beta": 6, "power spherical": 3}
+    assert width == expected[family]
+    assert plan.build(normal(0, 5, width), 3).event_shape == (3,)
+
+
+def test_a_prior_must_reach_as_far_as_the_codes() -> None:
+    """Gaussian codes may be anywhere; those of the Beta family stay within √3."""
+    half_line = constraints.independent(constraints.greater_than(-0.5), 1)
+    for family in ("diagonal", "full", "laplace"):
+        check_support(family, 2, constraints.real_vector)
+        for support in (half_line, constraints.independent(constraints.less_than(0.5), 1)):
+            with pytest.raises(ValueError, match="reaches beyond it"):
+                check_support(family, 2, support)
+    box = constraints.independent(constraints.interval(-1.8, 1.8), 1)
+    check_support("beta", 2, box)
+    check_support("beta", 2, None)
+    with pytest.raises(ValueError, match="reaches beyond it"):
+        check_support("beta", 2, constraints.independent(constraints.interval(-1.7, 1.8), 1))
+    with pytest.raises(ValueError, match="posterior='power spherical'"):
+        check_support("diagonal", 2, HypersphericalUniform(2).support)
+    check_support("power spherical", 2, HypersphericalUniform(2).support)
+    with pytest.raises(ValueError, match=r"HypersphericalUniform\(2\)"):
+        check_support("power spherical", 2, constraints.real_vector)
+    with pytest.raises(ValueError, match="posterior is 'normal'"):
+        check_support("normal", 2, None)

@@ -234,3 +234,68 @@ def test_errors_say_what_to_do(images):
 def test_whole_numbers_are_refused(images):
     with pytest.raises(ValueError, match=r"images has dtype torch\.int64; expected floats"):
         ProbabilisticPCA.fit((images * 16).long(), 3)
+
+
+def test_log_sigma_and_latent_dim_are_properties(fitted):
+    assert fitted.log_sigma.item() == pytest.approx(math.log(float(fitted.sigma)))
+    assert fitted.latent_dim == 5
+
+
+def test_one_picture_has_no_variance_and_a_row_is_no_set(images):
+    with pytest.raises(ValueError, match="n of at least 2"):
+        ProbabilisticPCA.fit(images[:1], 1)
+    with pytest.raises(ValueError, match="n of at least 2"):
+        ProbabilisticPCA.fit(images[0, 0, 0], 1)
+    with pytest.raises(ValueError, match="latent_dim is 64 for 64 pixels"):
+        ProbabilisticPCA.fit(images, 64)
+    ProbabilisticPCA.fit(images, 63)
+
+
+@pytest.mark.parametrize("size", [3, 5])
+def test_the_offset_is_as_long_as_the_weights(size):
+    with pytest.raises(ValueError, match=r"expected \[D, d\] and \[D\]"):
+        ProbabilisticPCA(torch.zeros(4, 2), torch.zeros(size), 1.0)
+    model = ProbabilisticPCA(torch.zeros(4, 2), torch.zeros(4), 1.0)
+    with pytest.raises(ValueError, match=f"images have {size} pixels; this model expects 4"):
+        model.posterior(torch.zeros(1, size))
+    with pytest.raises(ValueError, match=r"expected \[n, ...\]"):
+        model.posterior(torch.zeros(4))
+
+
+def test_whole_numbers_state_no_model():
+    weights, offset = torch.ones(4, 2), torch.zeros(4)
+    for wrong in ((weights.long(), offset), (weights, offset.long())):
+        with pytest.raises(ValueError, match="expected floats"):
+            ProbabilisticPCA(*wrong, 1.0)
+    for wrong in (torch.nan, torch.inf):
+        with pytest.raises(ValueError, match="weights holds"):
+            ProbabilisticPCA(weights.fill_diagonal_(wrong), offset, 1.0)
+        with pytest.raises(ValueError, match="offset holds"):
+            ProbabilisticPCA(torch.ones(4, 2), torch.full((4,), wrong), 1.0)
+    with pytest.raises(ValueError, match="expected floats"):
+        best_covariance(torch.eye(2).long(), "full")
+    for shape in ((2, 3), (3, 2), (4,)):
+        with pytest.raises(ValueError, match=r"expected \[d, d\]"):
+            best_covariance(torch.ones(shape), "full")
+
+
+def test_the_best_covariances_by_hand():
+    precision = torch.tensor([[4.0, 1.0], [1.0, 2.0]])
+    inverse = torch.tensor([[2.0, -1.0], [-1.0, 4.0]]) / 7
+    torch.testing.assert_close(best_covariance(precision, "full"), inverse)
+    torch.testing.assert_close(
+        best_covariance(precision, "diagonal"), torch.diag(torch.tensor([0.25, 0.5]))
+    )
+    torch.testing.assert_close(best_covariance(precision, "isotropic"), torch.eye(2) / 3)
+    assert torch.equal(best_covariance(precision, "unit"), torch.eye(2))
+
+
+def test_the_gap_is_torchs_divergence():
+    precision, covariance = (
+        torch.tensor([[4.0, 1.0], [1.0, 2.0]]),
+        torch.tensor([[1.0, 0.3], [0.3, 0.5]]),
+    )
+    q = MultivariateNormal(torch.zeros(2), covariance)
+    truth = MultivariateNormal(torch.zeros(2), precision_matrix=precision)
+    expected = float(kl_divergence(q, truth))
+    assert posterior_gap(precision, covariance) == pytest.approx(expected, rel=1e-5)

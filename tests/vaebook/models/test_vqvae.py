@@ -224,3 +224,52 @@ def test_wrong_use_says_what_to_do() -> None:
         small(commitment=-1)
     with pytest.raises(ValueError, match="num_codes is 0"):
         small(num_codes=0)
+
+
+def test_the_running_means_forget_by_the_decay() -> None:
+    """Two batches: the first counts as 0.9 of itself beside the second, whose weight is 1."""
+    codebook = book(decay=0.9, least_share=0.0).train()
+    first, second = normal(0, 40, 3).float(), normal(1, 30, 3).float()
+    counts, sums = torch.zeros(5), torch.zeros(5, 3)
+    for weight, batch in ((0.9, first), (1.0, second)):
+        one_hot = torch.nn.functional.one_hot(codebook.nearest(batch), 5).float()
+        counts, sums = counts + weight * one_hot.sum(0), sums + weight * one_hot.T @ batch
+        codebook(batch)
+        if batch is first:
+            close(codebook.vectors, sums / counts[:, None])
+    close(codebook.vectors, sums / counts[:, None])
+
+
+def test_a_vector_chosen_too_seldom_is_put_on_an_input_and_the_others_are_not() -> None:
+    """95, 3, 2 and no choices among four vectors: a tenth of the uniform share is 2.5."""
+    codebook = Codebook(4, 1, decay=0.0, least_share=0.1)
+    codebook.vectors.copy_(torch.tensor([[0.0], [10.0], [20.0], [30.0]]))
+    places = torch.tensor([0.0] * 95 + [10.0] * 3 + [20.0] * 2)
+    inputs = (places + torch.linspace(-1, 1, 100))[:, None]
+    with seeded(0):
+        codebook.train()(inputs)
+    close(codebook.vectors[:2, 0], torch.stack([inputs[:95].mean(), inputs[95:98].mean()]))
+    assert all(vector in inputs[:, 0] for vector in codebook.vectors[2:, 0])
+    assert codebook.vectors[2] != codebook.vectors[3], "each on another one"
+    # they count as twice the least that they must have, so that they are not moved at once again
+    close(codebook.counts, torch.tensor([95.0, 3.0, 5.0, 5.0]))
+    still = Codebook(4, 1, decay=0.0, least_share=0.0)
+    still.vectors.copy_(codebook.vectors)
+    before = still.vectors.clone()
+    still.train()(inputs[:1])
+    assert (still.vectors == before).sum() >= 3, "with a share of 0 nobody is moved"
+
+
+def test_the_counts_of_a_default_codebook_remember_about_a_hundred_batches() -> None:
+    codebook, inputs = book().train(), normal(0, 50, 3).float()
+    for _ in range(100):
+        codebook(inputs)
+    # 1 − (1 − 1/100)¹⁰⁰ of what endless repetition would bring; grace adds a little
+    assert float(codebook.counts.sum()) == pytest.approx(50 * (1 - math.exp(-1)), rel=0.03)
+
+
+def test_a_vq_vae_is_by_default_sixteen_codes_of_thirty_two_vectors() -> None:
+    """Eighty bits for a picture, as its docstring has it."""
+    model = VQVAE((1, 8, 8), network=MLP((8,)))
+    assert model.uniform_rate / math.log(2) == pytest.approx(16 * 5)
+    assert model.codebook.vectors.shape == (32, 4)

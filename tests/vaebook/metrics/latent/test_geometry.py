@@ -71,3 +71,27 @@ def test_orthants_are_counted_from_the_median():
 def test_wrong_input_is_refused(call):
     with pytest.raises(ValueError, match=r"expected|do not vary"):
         call()
+
+
+def test_an_orthant_is_a_side_of_each_median_and_the_median_is_below():
+    reference = torch.tensor([[0.0, 0.0], [1.0, 1.0], [5.0, 0.0]])  # medians 1 and 0
+    # below and below, below and above, above and below; never above and above
+    codes = torch.tensor([[-9.0, -9.0], [-9.0, 9.0], [9.0, -9.0], [9.0, 9.0], [1.0, 0.0]])
+    assert share_in_orthants_of(codes, reference) == (0.8, 3)
+
+
+def test_two_codes_are_a_line_and_one_is_none():
+    assert principal_dimensions(torch.tensor([[0.0, 1.0], [2.0, 5.0]])) == 1
+    with pytest.raises(ValueError, match="2 or more codes"):
+        principal_dimensions(torch.tensor([[0.0, 1.0]]))
+    # a component is needed only as long as those before it hold less than the share
+    cross = torch.tensor([[3.0, 0.0], [-3.0, 0.0], [0.0, 1.0], [0.0, -1.0]])  # shares 0.9 and 0.1
+    assert [principal_dimensions(cross, share) for share in (0.89, 0.91)] == [1, 2]
+
+
+def test_the_distance_of_codes_of_another_precision():
+    with seeded(1):
+        codes = torch.randn(50, 3)
+    gaussian = fit_gaussian(codes)
+    found = mahalanobis(codes.double(), gaussian)
+    torch.testing.assert_close(found, mahalanobis(codes, gaussian))

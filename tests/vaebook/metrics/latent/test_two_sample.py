@@ -11,7 +11,7 @@ from torch.distributions import MultivariateNormal, kl_divergence
 from tests.properties import normal
 from vaebook.distributions import mmd
 from vaebook.metrics import classifier_test, kolmogorov_smirnov, mmd_test
-from vaebook.metrics.latent.two_sample import _median_of_pairs
+from vaebook.metrics.latent.two_sample import _median_of_pairs, classifier_result
 
 
 def correlated(seed: int, n: int, rho: float = 0.9) -> torch.Tensor:
@@ -143,3 +143,51 @@ def test_blocks_do_not_change_the_mmd(monkeypatch: pytest.MonkeyPatch) -> None:
     parts = mmd_test(x, y)
     assert parts.p_value == whole.p_value
     assert parts.statistic == pytest.approx(whole.statistic, rel=1e-12)
+
+
+def test_a_classifier_learns_one_half_and_is_asked_about_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Twenty-one of each: ten train it. Numbers come in units of the training half's spread."""
+    x, y = torch.arange(21.0)[:, None].double(), 100 + 2 * torch.arange(21.0)[:, None].double()
+    seen: dict[str, list[np.ndarray]] = {"trained": [], "asked": []}
+
+    class Network:
+        def __init__(self, *_: object, **__: object) -> None: ...
+
+        def fit(self, rows: np.ndarray, labels: np.ndarray) -> None:
+            assert labels.tolist() == [1] * 10 + [0] * 10
+            seen["trained"] += [rows[:10, 0], rows[10:, 0]]
+
+        def predict_proba(self, rows: np.ndarray) -> np.ndarray:
+            seen["asked"].append(rows[:, 0])
+            chance = 1.0 if len(seen["asked"]) == 1 else 0.2
+            return np.tile([1 - chance, chance], (len(rows), 1))
+
+    monkeypatch.setattr("vaebook.metrics.latent.two_sample.MLPClassifier", Network)
+    found = classifier_test(x, y)
+    scale = 1 / np.diff(np.sort(np.concatenate([seen["trained"][0], seen["asked"][0]])))[0]
+    trained = np.concatenate(seen["trained"]) * scale
+    assert scale == pytest.approx(trained.std())
+    for k, whole in enumerate((x, y)):
+        parts = np.concatenate([seen["trained"][k], seen["asked"][k]]) * scale
+        np.testing.assert_allclose(np.sort(parts), whole[:, 0])
+        assert len(seen["asked"][k]) == 11
+    assert found.accuracy == 1
+    assert found.p_value == pytest.approx(0.5**22)
+    # a certain answer counts as one of 0.9999
+    assert found.kl_bound == pytest.approx(1 + math.log(0.9999 / 1e-4) - 0.2 / 0.8)
+
+
+def test_twenty_of_each_are_enough() -> None:
+    classifier_test(normal(1, 20, 2), normal(2, 20, 2))
+    with pytest.raises(ValueError, match="19 and 19 samples; expected as many of each"):
+        classifier_test(normal(1, 19, 2), normal(2, 19, 2))
+    assert mmd_test(normal(1, 2, 2), normal(2, 2, 2), num_permutations=1).p_value in (0.5, 1.0)
+
+
+def test_right_answers_are_counted_and_a_logit_of_zero_says_second() -> None:
+    found = classifier_result(np.array([2.0, -1.0, 0.0]), np.array([0.0, -3.0, 1.0]))
+    assert found.accuracy == pytest.approx(3 / 6)
+    assert found.p_value == pytest.approx(sum(math.comb(6, k) for k in range(3, 7)) / 2**6)
+    assert found.kl_bound == pytest.approx(1 + 1 / 3 - (1 + math.exp(-3) + math.e) / 3)
