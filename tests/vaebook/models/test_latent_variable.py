@@ -454,23 +454,6 @@ def test_the_rate_of_each_number_of_a_code() -> None:
         vae(posterior="full").rate_per_dimension(pictures)
 
 
-def test_importing_leaves_torchs_checks_as_they_were() -> None:
-    code = """
-import sys, torch
-{}
-from torch.distributions import Distribution, Normal
-before = Distribution._validate_args
-import vaebook.distributions
-assert Distribution._validate_args == before, before
-print(before)
-"""
-    for first, expected in (("", True), ("import zuko", False)):
-        done = subprocess.run(
-            [sys.executable, "-c", code.format(first)], capture_output=True, text=True, check=True
-        )
-        assert done.stdout.strip() == str(expected)
-
-
 def test_a_flow_and_corners_are_drawn_where_their_tensors_are() -> None:
     assert BoxCorners(torch.rand(5, 2).double()).sample((3,)).dtype == torch.float64
     assert isinstance(SplineFlow(2, hidden=(4,))(), FlowDistribution)

@@ -1,7 +1,5 @@
 """The training loop against a plain loop written out, and everything it promises about seeds."""
 
-import re
-import sys
 from collections.abc import Mapping
 
 import numpy as np
@@ -9,7 +7,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.conftest import ROOT, run
 from tests.properties import uniform
 from vaebook.models import MLP, VAE, Autoencoder
 from vaebook.training import Callback, History, KeepBest, Step, fit, seeded, stream_seed
@@ -156,18 +153,6 @@ def test_seeds_may_come_from_numpy_and_be_large() -> None:
     fit(second, images(), num_epochs=1, seed=7)
     assert torch.equal(weights(first), weights(second))
     fit(second, images(), num_epochs=1, seed=2**64 - 1)
-
-
-def test_the_lines_of_the_readme_give_one_result() -> None:
-    """W3: in another process and here, on a few of the pictures."""
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
-    assert "data.train.images, num_epochs=5, seed=0" in code
-    code = code.replace("data.train.images", "data.train.images[:200]")
-    names: dict[str, Tensor] = {}
-    exec(code, names)
-    there = run(sys.executable, "-c", f"{code}\nprint(samples.flatten()[:200].tolist())", cwd=ROOT)
-    assert there.returncode == 0, there.stderr
-    assert there.stdout.strip() == str(names["samples"].flatten()[:200].tolist())
 
 
 def test_watching_the_validation_loss_does_not_change_the_training() -> None:
