@@ -11,10 +11,12 @@ from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import DescrStatsW, ttost_paired
 
 from vaebook.experiments.record.inference import (
+    differences,
     equivalence,
     holm,
     mean_interval,
     nested_share_interval,
+    nested_share_intervals,
     pairs,
     share_interval,
 )
@@ -72,6 +74,15 @@ def test_seeds_that_agree_as_coins_do_count_all_their_pictures() -> None:
         np.testing.assert_allclose(none[:3], flat[:3], rtol=1e-9)
 
 
+def test_several_nested_shares_at_once_are_each_that_of_its_own() -> None:
+    hits = np.array([[2, 38, 20, 20], [0, 0, 0, 0], [20, 21, 20, 19], [40, 40, 40, 40]])
+    trials = np.array([[40] * 4, [40] * 4, [40] * 4, [40, 50, 40, 40]])
+    together = nested_share_intervals(hits, trials, level=0.9)
+    alone = [nested_share_interval(*row, level=0.9) for row in zip(hits, trials, strict=True)]
+    assert together == alone
+    assert len({interval.high - interval.low for interval in together}) == 4
+
+
 def test_seeds_that_differ_count_as_few() -> None:
     wide = nested_share_interval([2, 38, 20, 20], [40] * 4)
     flat = share_interval(80, 160)
@@ -89,8 +100,8 @@ def test_a_nested_share_covers_as_often_as_it_says(
     spread = mean * (1 - mean) / sd**2 - 1
     chance = rng.beta(mean * spread, (1 - mean) * spread, (1500, num_seeds))
     hits = rng.binomial(num_pictures, chance)
-    trials = [num_pictures] * num_seeds
-    ends = [nested_share_interval(row, trials)[1:3] for row in hits]
+    trials = np.full_like(hits, num_pictures)
+    ends = [interval[1:3] for interval in nested_share_intervals(hits, trials)]
     covered = np.mean([low <= mean <= high for low, high in ends])
     assert 0.93 <= covered <= 0.97
     blind = [share_interval(int(row.sum()), num_seeds * num_pictures)[1:3] for row in hits]
@@ -108,6 +119,10 @@ FRAME = pd.DataFrame(
 
 def test_pairs_go_by_the_unit_and_not_by_the_place() -> None:
     found = pairs(FRAME, "model", "GAN", "VAE", "dogs")
+    bare = differences(
+        {name: FRAME[name].to_numpy() for name in FRAME}, "model", "GAN", "VAE", "dogs"
+    )
+    assert bare.tolist() == found.tolist()
     assert found.to_dict() == pytest.approx({0: 0.4, 1: 0.3, 2: 0.1})
     shuffled = FRAME.sample(frac=1, random_state=1)
     pd.testing.assert_series_equal(pairs(shuffled, "model", "GAN", "VAE", "dogs"), found)

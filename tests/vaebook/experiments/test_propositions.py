@@ -32,7 +32,7 @@ from vaebook.experiments.propositions.power import TRIES, chances
 from vaebook.experiments.propositions.proposition import ANSWERS
 from vaebook.experiments.propositions.protocol import COMMAND, protocol_file
 from vaebook.experiments.propositions.registry import BESIDE
-from vaebook.experiments.propositions.worlds import counted, measured
+from vaebook.experiments.propositions.worlds import cells, counted, measured
 from vaebook.experiments.record import inference
 from vaebook.experiments.record.inference import Interval, mean_interval
 from vaebook.experiments.registry import TRIAL
@@ -139,8 +139,10 @@ def test_a_rule_that_looks_at_means_alone_is_found_out(
     monkeypatch.setattr(inference, "half_width", without_width)
     monkeypatch.setattr(
         c6_possible_codes,
-        "nested_share_interval",
-        lambda hits, trials, level: Interval(*[sum(hits) / sum(trials)] * 3, "seed", 5, level),
+        "nested_share_intervals",
+        lambda hits, trials, level: [
+            Interval(*[share] * 3, "seed", 5, level) for share in hits.sum(1) / trials.sum(1)
+        ],
     )
     monkeypatch.setattr(
         c5_another_distribution, "holm", lambda p_values: (np.array(p_values) > 0.5) * 1.0
@@ -259,10 +261,11 @@ LEVELS = {"model": ("a", "b"), "threshold": (1, 2)}
 
 
 def test_a_world_has_the_means_and_the_spread_that_it_is_given() -> None:
+    rows = cells(4000, LEVELS)
     table = measured(
         np.random.default_rng(0),
         "x",
-        lambda table: (table["model"] == "a") + 0.5 * table["threshold"],
+        ((rows["model"] == "a") + 0.5 * rows["threshold"]).to_numpy(),
         num_seeds=4000,
         levels=LEVELS,
         sd=0.3,
@@ -280,7 +283,7 @@ def test_shares_have_the_chance_of_their_pictures_on_top() -> None:
     table = measured(
         np.random.default_rng(0),
         "x",
-        lambda table: 0.7 + 0 * table["threshold"],
+        np.full(16_000, 0.7),
         num_seeds=4000,
         levels=LEVELS,
         sd=0.05,
@@ -294,7 +297,7 @@ def test_shares_have_the_chance_of_their_pictures_on_top() -> None:
 def test_counts_spread_as_seeds_do() -> None:
     table = counted(
         np.random.default_rng(0),
-        lambda table: 0.4 * (table["model"] == "a"),
+        0.4 * (cells(4000, {"model": ("a", "b")})["model"] == "a").to_numpy(),
         num_seeds=4000,
         levels={"model": ("a", "b")},
         sd=0.1,

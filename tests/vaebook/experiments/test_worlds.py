@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from vaebook.experiments.propositions.answers import grouped
 from vaebook.experiments.propositions.worlds import cells, group_numbers
 
 LEVELS = {"model": ("b", "a"), "size": (3, 1, 2)}
@@ -28,3 +29,19 @@ def test_numbers_of_groups_are_those_of_pandas(names: list[str]) -> None:
     assert found.tolist() == expected.tolist()
     with pytest.raises(ValueError, match="read-only"):
         found[0] = 5
+
+
+@pytest.mark.parametrize("names", [["model"], ["size", "model"], ["seed", "size"]])
+def test_groups_are_those_of_pandas(names: list[str]) -> None:
+    table = cells(4, LEVELS).sample(frac=1, random_state=1).assign(value=range(24))
+    expected = table.groupby(names, sort=False)
+    found = grouped(table, names)
+    assert [key for key, _ in found] == [key for key, _ in expected]
+    for (_, part), (_, rows) in zip(found, expected, strict=True):
+        assert {name: column.tolist() for name, column in part.items()} == rows.to_dict("list")
+
+
+def test_without_a_name_all_rows_are_one_group() -> None:
+    ((key, part),) = grouped(cells(4, LEVELS), ())
+    assert key == ()
+    assert part["size"].tolist() == cells(4, LEVELS)["size"].tolist()

@@ -7,15 +7,20 @@ many, and then each is asked at α over their number (Bonferroni, which is right
 in common, such as seeds).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from vaebook.experiments.propositions.proposition import Answer, Decision, Finding
-from vaebook.experiments.record.inference import Interval
+from vaebook.experiments.record.inference import Columns, Interval
 
 ALPHA = 0.025  # chance of a wrong definite answer on one side
-Find = Callable[[pd.DataFrame, float], tuple[Interval, Answer]]
+Part = Mapping[str, np.ndarray]  # the rows of one condition, by column
+Group = tuple[tuple[object, ...], Part]  # what the rows have in common, and they
+Found = tuple[Interval, Answer]
+Find = Callable[[Part, float], Found]
+FindEach = Callable[[Sequence[Part], float], Sequence[Found]]
 Findings = Sequence[Finding]
 
 
@@ -38,8 +43,33 @@ def level(num_conditions: int = 1) -> float:
     return 1 - 2 * ALPHA / num_conditions
 
 
+def grouped(table: Columns, names: Sequence[str]) -> list[Group]:
+    """The rows that agree in the columns ``names``, in the order in which they first appear.
+
+    As ``groupby`` has it, at a tenth of the cost: rules are asked about thousands of tables.
+    """
+    columns = {name: np.asarray(table[name]) for name in table}
+    if not names:
+        return [((), columns)]
+    number = np.zeros(len(columns[names[0]]), int)
+    for name in names:
+        codes, values = pd.factorize(columns[name], use_na_sentinel=False)
+        number = number * len(values) + codes
+    place, _ = pd.factorize(number)
+    order = np.argsort(place, kind="stable")
+    ends = np.cumsum(np.bincount(place)).tolist()
+    columns = {name: column[order] for name, column in columns.items()}
+    return [
+        (
+            tuple(columns[name][start] for name in names),
+            {name: column[start:end] for name, column in columns.items()},
+        )
+        for start, end in zip([0, *ends], ends, strict=False)
+    ]
+
+
 def by_condition(
-    table: pd.DataFrame,
+    table: Columns,
     conditions: Sequence[str],
     find: Find,
     combine: Callable[[Findings, Findings], Answer] | None = None,
@@ -53,15 +83,26 @@ def by_condition(
         combine: from the findings at the plain level and at the strict one; by default
             :func:`everywhere`.
     """
-    groups = [("", table)]
-    if conditions:
-        groups = [
-            (", ".join(map(str, key)), part)
-            for key, part in table.groupby(list(conditions), sort=False)
-        ]
+    return over_groups(grouped(table, conditions), each(find), combine)
+
+
+def each(find: Find) -> FindEach:
+    """Ask of one condition after the other."""
+    return lambda parts, level: [find(part, level) for part in parts]
+
+
+def over_groups(
+    groups: Sequence[Group],
+    find_each: FindEach,
+    combine: Callable[[Findings, Findings], Answer] | None = None,
+) -> Decision:
+    """:func:`by_condition` of rows that are grouped, asked all at once."""
+    names = [", ".join(map(str, key)) for key, _ in groups]
+    parts = [part for _, part in groups]
 
     def found(at: float) -> tuple[Finding, ...]:
-        return tuple(Finding(name, *find(part, at)) for name, part in groups)
+        answers = zip(names, find_each(parts, at), strict=True)
+        return tuple(Finding(name, *answer) for name, answer in answers)
 
     plain = found(level())
     combine = combine or everywhere

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from vaebook.experiments.propositions.answers import above, below, by_condition
+from vaebook.experiments.propositions.answers import Part, above, below, by_condition
 from vaebook.experiments.propositions.proposition import Answer, Decision, Proposition, World
 from vaebook.experiments.propositions.worlds import cells
 from vaebook.experiments.record.inference import Interval, mean_interval
@@ -20,7 +20,7 @@ STEP = 1e-9  # nats: what two sums in double precision of some ten terms may dif
 def of_one_picture(table: pd.DataFrame) -> Decision:
     """The term is the mean divergence of single pictures, and is not that of all codes together."""
 
-    def find(part: pd.DataFrame, level: float) -> tuple[Interval, Answer]:
+    def find(part: Part, level: float) -> tuple[Interval, Answer]:
         gap, other, apart = (
             mean_interval(part[name], unit="seed", level=level, resolution=STEP)
             for name in ("picture_gap", "aggregate_gap", "apart")
@@ -38,7 +38,7 @@ def of_one_picture(table: pd.DataFrame) -> Decision:
 def closed_form(table: pd.DataFrame) -> Decision:
     """Closed form and quadrature agree."""
 
-    def find(part: pd.DataFrame, level: float) -> tuple[Interval, Answer]:
+    def find(part: Part, level: float) -> tuple[Interval, Answer]:
         gap = mean_interval(part["quadrature_gap"], unit="seed", level=level, resolution=STEP)
         return gap, below(gap, EXACT)
 

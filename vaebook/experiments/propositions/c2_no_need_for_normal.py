@@ -1,14 +1,14 @@
 """C2: it is clever to centre the codes at zero, but nothing demands that they be normal."""
 
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 import pandas as pd
 
-from vaebook.experiments.propositions.answers import above, by_condition
+from vaebook.experiments.propositions.answers import Part, above, by_condition
 from vaebook.experiments.propositions.proposition import Answer, Decision, Proposition, World
 from vaebook.experiments.propositions.worlds import cells, measured
-from vaebook.experiments.record.inference import Interval, mean_interval, pairs
+from vaebook.experiments.record.inference import Interval, differences, mean_interval
 
 NUM_SEEDS = 12
 COST = 1.0  # nats
@@ -29,8 +29,8 @@ PUSHED: dict[str, tuple[object, ...]] = {"prior": ("uniform", "Laplace", "namele
 def centre(table: pd.DataFrame) -> Decision:
     """A normal prior at 3 costs more than ``COST`` nats against one at 0."""
 
-    def find(part: pd.DataFrame, level: float) -> tuple[Interval, Answer]:
-        costs = pairs(part, "model", "at 3", "at 0", "neg_elbo")
+    def find(part: Part, level: float) -> tuple[Interval, Answer]:
+        costs = differences(part, "model", "at 3", "at 0", "neg_elbo")
         cost = mean_interval(costs, unit="seed", level=level, resolution=1e-3)
         return cost, above(cost, COST)
 
@@ -40,19 +40,22 @@ def centre(table: pd.DataFrame) -> Decision:
 def normality(table: pd.DataFrame) -> Decision:
     """The ELBO changes where the same model has its codes in another distribution."""
 
-    def find(part: pd.DataFrame, level: float) -> tuple[Interval, Answer]:
+    def find(part: Part, level: float) -> tuple[Interval, Answer]:
         gap = mean_interval(part["elbo_gap"], unit="seed", level=level, resolution=1e-6)
         return gap, above(gap, GAP)
 
     return by_condition(table, ("prior",), find)
 
 
-def _centres(rng: np.random.Generator, as_they_are: float, shifted: float) -> pd.DataFrame:
+@lru_cache  # a world is drawn hundreds of times
+def _elbos(as_they_are: float, shifted: float) -> np.ndarray:
+    table = cells(NUM_SEEDS, CENTRES)
     cost = {AS_THEY_ARE: as_they_are, SHIFTED: shifted}
+    return ((table["model"] == "at 3") * table["layers"].map(cost) - 640.0).to_numpy()
 
-    def mean(table: pd.DataFrame) -> pd.Series:
-        return (table["model"] == "at 3") * table["layers"].map(cost) - 640.0
 
+def _centres(rng: np.random.Generator, as_they_are: float, shifted: float) -> pd.DataFrame:
+    mean = _elbos(as_they_are, shifted)
     return measured(rng, "neg_elbo", mean, num_seeds=NUM_SEEDS, levels=CENTRES, sd=SD, within=())
 
 

@@ -8,14 +8,14 @@ is one about this model.
 """
 
 from collections.abc import Mapping
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 import pandas as pd
 
-from vaebook.experiments.propositions.answers import always, by_condition
+from vaebook.experiments.propositions.answers import Part, always, each, grouped, over_groups
 from vaebook.experiments.propositions.proposition import Answer, Decision, Proposition, World
-from vaebook.experiments.propositions.worlds import cells
+from vaebook.experiments.propositions.worlds import Items, cells, items
 from vaebook.experiments.record.inference import Interval, mean_interval
 
 NUM_SEEDS = 8
@@ -40,18 +40,15 @@ def gaussian(table: pd.DataFrame) -> Decision:
     that; it does not where the bound itself is above ``NATS``; and where the planted distance is
     not seen above the bound of N(0, I), the instrument is blind and nothing is decided.
     """
-    rate = table.groupby("beta")["rate"].mean()
-    told = table[table["beta"].isin(rate.index[rate > LEAST_RATE])]
-    if told.empty:
+    told = [group for group in grouped(table, ("beta",)) if group[1]["rate"].mean() > LEAST_RATE]
+    if not told:
         return Decision("undecided", ())
 
-    def find(part: pd.DataFrame, level: float) -> tuple[Interval, Answer]:
+    def find(part: Part, level: float) -> tuple[Interval, Answer]:
         def interval(values: np.ndarray) -> Interval:
             return mean_interval(values, unit="seed", level=level, resolution=1e-4)
 
-        kl, planted, null = (
-            part[name].to_numpy(float) for name in ("kl_bound", "planted_bound", "null_bound")
-        )
+        kl, planted, null = (part[name] for name in ("kl_bound", "planted_bound", "null_bound"))
         bound = interval(kl)
         if bound.low > NATS:
             return bound, "does not hold"
@@ -59,7 +56,12 @@ def gaussian(table: pd.DataFrame) -> Decision:
         nearer = interval(planted - kl).low > 0
         return bound, "holds" if seen and nearer else "undecided"
 
-    return by_condition(told, ("beta",), find, always)
+    return over_groups(told, each(find), always)
+
+
+@lru_cache  # a world is drawn hundreds of times
+def _by_beta(values: Items) -> np.ndarray:
+    return cells(NUM_SEEDS, BETAS)["beta"].map(dict(values)).to_numpy(float)
 
 
 def _sweep(
@@ -68,14 +70,14 @@ def _sweep(
     """Bounds of these divergences; an instrument that is blind sees nothing of them."""
     table = cells(NUM_SEEDS, BETAS)
     size = len(table)
-    far = table["beta"].map(dict(truth)).to_numpy(float)
+    far = _by_beta(items(truth))
 
     def bound(nats: np.ndarray | float) -> np.ndarray:
         nats = sees * np.asarray(nats)
         # what a fitted density misses, and how much the estimate spreads, grows with the distance
         return 0.7 * nats - LOSS + rng.normal(0, SD * (1 + 3 * nats), size)
 
-    rate = table["beta"].map(RATES) * (1 + rng.normal(0, 0.03, size))
+    rate = _by_beta(items(RATES)) * (1 + rng.normal(0, 0.03, size))
     return table.assign(
         rate=rate, kl_bound=bound(far), planted_bound=bound(NATS), null_bound=bound(0.0)
     )

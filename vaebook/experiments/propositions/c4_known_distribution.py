@@ -1,17 +1,17 @@
 """C4: there is a known distribution to sample from: a sample decodes to a new dog."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 import pandas as pd
 
-from vaebook.experiments.propositions.answers import above, by_condition
+from vaebook.experiments.propositions.answers import Part, above, by_condition, grouped
 from vaebook.experiments.propositions.answers import level as level_of
 from vaebook.experiments.propositions.proposition import Answer, Decision, Proposition, World
 from vaebook.experiments.propositions.reading import THRESHOLDS as THRESHOLD_COLUMNS
 from vaebook.experiments.propositions.reading import by_threshold
-from vaebook.experiments.propositions.worlds import measured
+from vaebook.experiments.propositions.worlds import Items, cells, items, measured, values_of
 from vaebook.experiments.record.inference import Interval, mean_interval, paired_rows
 
 NUM_SEEDS = 16
@@ -46,18 +46,18 @@ def as_often(table: pd.DataFrame, reference: str) -> Decision:
     few points fewer could hardly be seen; then the sentence cannot hold, and if that leaves
     nothing, nothing is decided.
     """
-    every: dict[str, list[np.ndarray]] = {}
-    roomy: dict[str, list[np.ndarray]] = {}
-    for (setting, _), part in table.groupby([*CONDITIONS, *THRESHOLDS], sort=False):
+    every: dict[object, list[np.ndarray]] = {}
+    roomy: dict[object, list[np.ndarray]] = {}
+    for (setting, _), part in grouped(table, (*CONDITIONS, *THRESHOLDS)):
         _, samples, others = paired_rows(part, "source", SAMPLES, reference)
-        share = part["share"].to_numpy(float)
+        share = part["share"]
         more = share[samples] - share[others]
         every.setdefault(setting, []).append(more)
         if _mean(share[others], level_of()).low > ROOM:
             roomy.setdefault(setting, []).append(more)
 
-    def find(part: pd.DataFrame, level: float) -> tuple[Interval, Answer]:
-        differences = (roomy or every)[part["setting"].iloc[0]]
+    def find(part: Part, level: float) -> tuple[Interval, Answer]:
+        differences = (roomy or every)[part["setting"][0]]
         rarest = min(differences, key=np.mean)
         strict = _mean(rarest, 1 - (1 - level) / len(differences))
         if not roomy:
@@ -67,7 +67,8 @@ def as_often(table: pd.DataFrame, reference: str) -> Decision:
         everywhere = all(_mean(more, level).low > -POINTS for more in differences)
         return _mean(rarest, level), "holds" if everywhere else "undecided"
 
-    decision = by_condition(pd.DataFrame({"setting": [*(roomy or every)]}), tuple(CONDITIONS), find)
+    asked = {"setting": np.array([*(roomy or every)], object)}
+    decision = by_condition(asked, tuple(CONDITIONS), find)
     if decision.answer == "holds" and sum(map(len, roomy.values())) < sum(map(len, every.values())):
         return Decision("undecided", decision.findings)
     return decision
@@ -82,9 +83,9 @@ def new(table: pd.DataFrame) -> Decision:
     decided.
     """
 
-    def find(part: pd.DataFrame, level: float) -> tuple[Interval, Answer]:
+    def find(part: Part, level: float) -> tuple[Interval, Answer]:
         _, samples, rebuilt = paired_rows(part, "source", SAMPLES, REBUILT)
-        novelty, copies = (part[f"{of}_of_dogs"].to_numpy(float) for of in ("novelty", "copies"))
+        novelty, copies = (part[f"{of}_of_dogs"] for of in ("novelty", "copies"))
 
         def nearer(level: float) -> tuple[tuple[Interval, Answer], ...]:
             newer = _mean(novelty[samples] - novelty[rebuilt], level)
@@ -92,7 +93,7 @@ def new(table: pd.DataFrame) -> Decision:
             return (newer, above(newer, -NEW)), (originals, above(originals, -POINTS))
 
         plain = nearer(level)
-        dogs = part["validity"].to_numpy(float)
+        dogs = part["validity"]
         if min(_mean(dogs[rows], level).low for rows in (samples, rebuilt)) <= POINTS:
             return plain[0][0], "undecided"
         for interval, answer in nearer((1 + level) / 2):
@@ -135,20 +136,31 @@ def _of(table: pd.DataFrame, gain: Gain) -> pd.Series:
     return found
 
 
-def _shift(gain: Gain) -> Callable[[pd.DataFrame], pd.Series]:
-    return lambda table: (table["source"] == SAMPLES) * _of(table, gain)
+# A world is drawn hundreds of times, from the same means: they are computed once.
+
+
+@lru_cache
+def _gains(reference: str, gain: Items, *, thresholds: bool = True) -> np.ndarray:
+    """What samples of N(0, I) gain, by row."""
+    table = cells(NUM_SEEDS, _levels(reference, thresholds=thresholds))
+    return ((table["source"] == SAMPLES) * _of(table, dict(gain))).to_numpy()
+
+
+@lru_cache
+def _share_means(reference: str, gain: Items, fewer: Items) -> np.ndarray:
+    """The share of dogs, by row."""
+    table = cells(NUM_SEEDS, _levels(reference))
+    shares = table["threshold"].map(SHARES) - _of(table, dict(fewer))
+    return shares.to_numpy() + _gains(reference, gain)
 
 
 def _shares(
     rng: np.random.Generator, reference: str, gain: Gain, fewer: Gain = FEWER
 ) -> pd.DataFrame:
-    def mean(table: pd.DataFrame) -> pd.Series:
-        return table["threshold"].map(SHARES) - _of(table, fewer) + _shift(gain)(table)
-
     return measured(
         rng,
         "share",
-        mean,
+        _share_means(reference, items(gain), items(fewer)),
         num_seeds=NUM_SEEDS,
         levels=_levels(reference),
         sd=SD,
@@ -158,22 +170,16 @@ def _shares(
 
 
 def _novelty(rng: np.random.Generator, gain: Gain, copied: Gain = NONE) -> pd.DataFrame:
-    plan = partial(
-        measured,
-        rng,
-        num_seeds=NUM_SEEDS,
-        levels=_levels(REBUILT, thresholds=False),
-        within=(),
-    )
-    novelty = plan("novelty_of_dogs", lambda table: 1 + _shift(gain)(table), sd=0.03)
+    levels = _levels(REBUILT, thresholds=False)
+    plan = partial(values_of, rng, num_seeds=NUM_SEEDS, levels=levels, within=())
+    novelty = plan(1 + _gains(REBUILT, items(gain), thresholds=False), sd=0.03)
     copies = plan(
-        "copies_of_dogs",
-        lambda table: 0.02 + _shift(copied)(table),
+        0.02 + _gains(REBUILT, items(copied), thresholds=False),
         sd=0.01,
         num_pictures=NUM_PICTURES // 2,
     )
-    return novelty.assign(
-        copies_of_dogs=copies["copies_of_dogs"], validity=0.85, num_pictures=NUM_PICTURES
+    return cells(NUM_SEEDS, levels).assign(
+        novelty_of_dogs=novelty, copies_of_dogs=copies, validity=0.85, num_pictures=NUM_PICTURES
     )
 
 

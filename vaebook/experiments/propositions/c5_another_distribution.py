@@ -5,7 +5,7 @@ of the six do as well and which do not is found for the reference model alone.
 """
 
 from collections.abc import Mapping
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 import pandas as pd
@@ -19,8 +19,14 @@ from vaebook.experiments.propositions.proposition import (
     World,
 )
 from vaebook.experiments.propositions.reading import THRESHOLDS
-from vaebook.experiments.propositions.worlds import cells, measured
-from vaebook.experiments.record.inference import holm, mean_interval, p_value, paired_rows
+from vaebook.experiments.propositions.worlds import Items, cells, items, values_of
+from vaebook.experiments.record.inference import (
+    Columns,
+    holm,
+    mean_interval,
+    p_value,
+    paired_rows,
+)
 
 NUM_SEEDS = 24
 NUM_PICTURES = 400
@@ -44,9 +50,10 @@ def another(table: pd.DataFrame) -> Decision:
     them. Where the normal prior draws hardly a dog, none could be worse, and nothing is decided.
     """
     step = 1 / NUM_PICTURES
+    columns = {name: table[name].to_numpy() for name in ("seed", "model", *VALUES)}
     p_values, worst = [], []
     for name in OTHERS:
-        differences = _better(table, name)
+        differences = _better(columns, name)
         p_values.append(max(p_value(values, -POINTS) for values in differences))
         found = [
             mean_interval(values, unit="seed", level=level(len(VALUES)), resolution=step)
@@ -61,7 +68,7 @@ def another(table: pd.DataFrame) -> Decision:
         findings.append(Finding(name, interval, answer))
     answers = {finding.answer for finding in findings}
     decided: Answer = "undecided"
-    normal = table.loc[table["model"] == "normal", "validity"]
+    normal = columns["validity"][columns["model"] == "normal"]
     if mean_interval(normal, unit="seed", level=level(), resolution=step).low <= POINTS:
         return Decision(decided, tuple(findings))
     if "holds" in answers:
@@ -71,19 +78,27 @@ def another(table: pd.DataFrame) -> Decision:
     return Decision(decided, tuple(findings))
 
 
-def _better(table: pd.DataFrame, name: str) -> list[np.ndarray]:
+def _better(table: Columns, name: str) -> list[np.ndarray]:
     """By how much a prior does better than the normal one, in each value, seed by seed."""
     _, other, normal = paired_rows(table, "model", name, "normal")
     return [
         values[normal] - values[other]
         if value in LESS_IS_BETTER
         else values[other] - values[normal]
-        for value, values in ((value, table[value].to_numpy(float)) for value in VALUES)
+        for value, values in ((value, np.asarray(table[value], float)) for value in VALUES)
     ]
 
 
 Gains = Mapping[str, float]  # by prior; "" for those that are not named
 LEVEL: Gains = {"": 0.0}
+
+
+@lru_cache  # a world is drawn hundreds of times
+def _gained(gains: Items) -> np.ndarray:
+    """By row, what its prior has more than the normal one."""
+    given = {"normal": 0.0, **dict(gains)}
+    models = cells(NUM_SEEDS, MODELS)["model"]
+    return np.array([given.get(model, given[""]) for model in models])
 
 
 def _trial(
@@ -95,24 +110,17 @@ def _trial(
 ) -> pd.DataFrame:
     """One deviation of each model's share over seeds; at each threshold its pictures on top."""
 
-    def column(base: float, gains: Gains, sd: float) -> pd.Series:
-        def mean(table: pd.DataFrame) -> np.ndarray:
-            gained = (
-                0.0 if model == "normal" else gains.get(model, gains[""])
-                for model in table["model"]
-            )
-            return base + np.fromiter(gained, float, len(table))
+    def column(base: float, gains: Gains, sd: float) -> np.ndarray:
+        return values_of(rng, base + _gained(items(gains)), NUM_SEEDS, MODELS, sd, within=())
 
-        drawn = measured(rng, "value", mean, num_seeds=NUM_SEEDS, levels=MODELS, sd=sd, within=())
-        return drawn["value"]
-
-    table = cells(NUM_SEEDS, MODELS)
+    shares = {}
     share = column(base, validity, SD)
     for name, shift in zip(THRESHOLDS, (-0.15, 0.0, 0.1), strict=True):
         chance = (share + shift).clip(0, 1)
-        table[name] = rng.binomial(NUM_PICTURES, chance) / NUM_PICTURES
+        shares[name] = rng.binomial(NUM_PICTURES, chance) / NUM_PICTURES
     copied = column(0.02, copies, 0.01).clip(0, 1)
-    return table.assign(
+    return cells(NUM_SEEDS, MODELS).assign(
+        **shares,
         coverage=column(0.8, coverage, SD),
         copies=rng.binomial(NUM_PICTURES, copied) / NUM_PICTURES,
         num_pictures=NUM_PICTURES,

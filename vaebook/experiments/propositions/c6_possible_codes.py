@@ -1,17 +1,17 @@
 """C6: hardly one of the 2ⁿ possible codes decodes to a dog."""
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Mapping, Sequence
+from functools import lru_cache, partial
 
 import numpy as np
 import pandas as pd
 
-from vaebook.experiments.propositions.answers import below, by_condition
+from vaebook.experiments.propositions.answers import Found, Part, below, grouped, over_groups
 from vaebook.experiments.propositions.answers import level as level_of
-from vaebook.experiments.propositions.proposition import Answer, Decision, Proposition, World
+from vaebook.experiments.propositions.proposition import Decision, Proposition, World
 from vaebook.experiments.propositions.reading import by_threshold
-from vaebook.experiments.propositions.worlds import counted
-from vaebook.experiments.record.inference import Interval, nested_share_interval
+from vaebook.experiments.propositions.worlds import Items, cells, counted, items
+from vaebook.experiments.record.inference import Interval, nested_share_intervals
 
 NUM_SEEDS = 24
 NUM_PICTURES = 200
@@ -39,29 +39,30 @@ def hardly_one(table: pd.DataFrame) -> Decision:
     On the margin, a share that spreads over seeds by twice as much is taken for smaller than it is
     in 5 of 100 cases (at α itself in 7), by three times as much in 9, by five times in 23.
     """
-    rebuilt = table["sampler"] == REBUILT
-    roomy = [
-        place
-        for place, part in table[rebuilt].groupby([*SETTINGS], sort=False)
-        if _share(part, level_of()).low > ROOM
+    groups = grouped(table, ("sampler", *SETTINGS))
+    rebuilt = {key[1:]: part for key, part in groups if key[0] == REBUILT}
+    shares = zip(rebuilt, _shares([*rebuilt.values()], level_of()), strict=True)
+    roomy = {place for place, share in shares if share.low > ROOM}
+    asked = [
+        (key, part) for key, part in groups if key[0] != REBUILT and (key[1:] in roomy or not roomy)
     ]
-    places = pd.MultiIndex.from_frame(table[[*SETTINGS]])
-    asked = table[~rebuilt & (places.isin(roomy) if roomy else True)]
 
-    def find(part: pd.DataFrame, level: float) -> tuple[Interval, Answer]:
-        share = _share(part, 1 - SURER * (1 - level))
-        return share, below(share, HARDLY) if roomy else "undecided"
+    def find_each(parts: Sequence[Part], level: float) -> list[Found]:
+        shares = _shares(parts, 1 - SURER * (1 - level))
+        return [(share, below(share, HARDLY) if roomy else "undecided") for share in shares]
 
-    decision = by_condition(asked, ("sampler", *SETTINGS), find)
-    if decision.answer == "holds" and len(roomy) < table[rebuilt].groupby([*SETTINGS]).ngroups:
+    decision = over_groups(asked, find_each)
+    if decision.answer == "holds" and len(roomy) < len(rebuilt):
         return Decision("undecided", decision.findings)
     return decision
 
 
-def _share(part: pd.DataFrame, level: float) -> Interval:
-    return nested_share_interval(
-        part["num_dogs"].tolist(), part["num_pictures"].tolist(), level=level
+def _shares(parts: Sequence[Part], level: float) -> list[Interval]:
+    """Of dogs, in each part."""
+    hits, trials = (
+        np.array([part[name] for part in parts]) for name in ("num_dogs", "num_pictures")
     )
+    return nested_share_intervals(hits, trials, level=level)
 
 
 def _read(record: pd.DataFrame) -> pd.DataFrame:
@@ -78,6 +79,20 @@ MOST: Share = {"": 0.9}
 WIDEST = max(COUNTS.values())
 
 
+@lru_cache  # a world is drawn hundreds of times
+def _means(samplers: tuple[object, ...], share: Items, rebuilt: Items, only: bool) -> np.ndarray:
+    """The chance of a dog, by row."""
+    table = cells(NUM_SEEDS, _levels(samplers))
+    named, dogs = (
+        table["setting"].map(lambda setting, given=dict(given): given.get(setting, given[""]))
+        for given in (share, rebuilt)
+    )
+    if only:
+        one = (table["sampler"] == samplers[-1]) & (table["threshold"] == WIDEST)
+        named = named.where(one, dict(share)[""])
+    return named.where(table["sampler"] != REBUILT, dogs).to_numpy(float)
+
+
 def _drawn(
     rng: np.random.Generator,
     samplers: tuple[object, ...],
@@ -88,18 +103,9 @@ def _drawn(
     rebuilt: Share = MOST,
 ) -> pd.DataFrame:
     """With ``only`` the share of a setting that is named is that of one condition in it."""
-
-    def chance(table: pd.DataFrame) -> pd.Series:
-        named = table["setting"].map(lambda setting: share.get(setting, share[""]))
-        if only:
-            one = (table["sampler"] == samplers[-1]) & (table["threshold"] == WIDEST)
-            named = named.where(one, share[""])
-        dogs = table["setting"].map(lambda setting: rebuilt.get(setting, rebuilt[""]))
-        return named.where(table["sampler"] != REBUILT, dogs)
-
     return counted(
         rng,
-        chance,
+        _means(samplers, items(share), items(rebuilt), only),
         num_seeds=NUM_SEEDS,
         levels=_levels(samplers),
         sd=sd,

@@ -1,14 +1,14 @@
 """C7: VAEs are blurry because the two terms of the loss are in conflict."""
 
 from collections.abc import Mapping
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 import pandas as pd
 
-from vaebook.experiments.propositions.answers import above, below, by_condition
+from vaebook.experiments.propositions.answers import Part, above, below, by_condition
 from vaebook.experiments.propositions.proposition import Answer, Decision, Proposition, World
-from vaebook.experiments.propositions.worlds import cells, group_numbers
+from vaebook.experiments.propositions.worlds import Items, cells, group_numbers, items
 from vaebook.experiments.record.inference import Interval, mean_interval
 
 NUM_SEEDS = 10
@@ -28,7 +28,7 @@ CONDITIONS: dict[str, tuple[object, ...]] = {
 def gone(table: pd.DataFrame) -> Decision:
     """The twin without a KL term lacks less than ``GONE``, where the VAE lacks something."""
 
-    def find(part: pd.DataFrame, level: float) -> tuple[Interval, Answer]:
+    def find(part: Part, level: float) -> tuple[Interval, Answer]:
         twin, vae = _lost(part["twin_lost"], level), _lost(part["vae_lost"], level)
         return twin, below(twin, GONE) if vae.low > BLURRED else "undecided"
 
@@ -41,19 +41,32 @@ def explained(table: pd.DataFrame) -> Decision:
     Asked as a difference: a ratio of two small numbers has no interval worth the name.
     """
 
-    def find(part: pd.DataFrame, level: float) -> tuple[Interval, Answer]:
+    def find(part: Part, level: float) -> tuple[Interval, Answer]:
         vae = _lost(part["vae_lost"], level)
-        more = _lost((1 - MOST) * part["vae_lost"].to_numpy() - part["twin_lost"].to_numpy(), level)
+        more = _lost((1 - MOST) * part["vae_lost"] - part["twin_lost"], level)
         return more, above(more, 0.0) if vae.low > BLURRED else "undecided"
 
     return by_condition(table, tuple(CONDITIONS), find)
 
 
-def _lost(values: pd.Series | np.ndarray, level: float) -> Interval:
+def _lost(values: np.ndarray, level: float) -> Interval:
     return mean_interval(values, unit="seed", level=level, resolution=1e-4)
 
 
 Lost = Mapping[object, tuple[float, float]]  # of the twin and of the VAE, by noise
+
+
+@lru_cache  # a world is drawn hundreds of times
+def _means(given: Items, only: str) -> np.ndarray:
+    """What twin and VAE lack on average, ``[2, row]``."""
+    lost = dict(given)
+    table = cells(NUM_SEEDS, CONDITIONS)
+    return np.array(
+        [
+            lost["other"] if only and network != only else lost.get(noise, lost.get("", (0.0, 0.0)))
+            for network, noise in zip(table["network"], table["noise"], strict=True)
+        ]
+    ).T
 
 
 def _twins(
@@ -63,21 +76,15 @@ def _twins(
 
     With ``only`` the numbers stand for that network, and for the other those under ``"other"``.
     """
-    table = cells(NUM_SEEDS, CONDITIONS)
     twin = group_numbers(NUM_SEEDS, CONDITIONS, ["seed", "compared", "network", "data"])
     cell = group_numbers(NUM_SEEDS, CONDITIONS, list(CONDITIONS))
-    means = np.array(
-        [
-            lost["other"] if only and network != only else lost.get(noise, lost.get("", (0.0, 0.0)))
-            for network, noise in zip(table["network"], table["noise"], strict=True)
-        ]
-    )
+    of_twin, of_vae = _means(items(lost), only)
     moved = np.abs(rng.normal(0, sd_cell, cell.max() + 1))[cell]
-    apart = means[:, 1] > means[:, 0]  # cells differ, on the same side of the rule's line
-    means[:, 1] += np.where(apart, moved, 0.0)
-    return table.assign(
-        twin_lost=means[:, 0] + rng.normal(0, SD_TWIN, twin.max() + 1)[twin],
-        vae_lost=means[:, 1] + rng.normal(0, SD_VAE, len(table)),
+    # cells differ, on the same side of the rule's line
+    of_vae = of_vae + np.where(of_vae > of_twin, moved, 0.0)
+    return cells(NUM_SEEDS, CONDITIONS).assign(
+        twin_lost=of_twin + rng.normal(0, SD_TWIN, twin.max() + 1)[twin],
+        vae_lost=of_vae + rng.normal(0, SD_VAE, len(of_vae)),
         num_pictures=NUM_PICTURES,
     )
 

@@ -1,12 +1,21 @@
 """C8: GANs lack that conflict, and so make much better images."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 import pandas as pd
 
-from vaebook.experiments.propositions.answers import above, always, by_condition, everywhere
+from vaebook.experiments.propositions.answers import (
+    Part,
+    above,
+    always,
+    by_condition,
+    each,
+    everywhere,
+    grouped,
+    over_groups,
+)
 from vaebook.experiments.propositions.answers import level as level_of
 from vaebook.experiments.propositions.proposition import (
     Answer,
@@ -15,8 +24,8 @@ from vaebook.experiments.propositions.proposition import (
     Proposition,
     World,
 )
-from vaebook.experiments.propositions.worlds import cells, measured
-from vaebook.experiments.record.inference import Interval, mean_interval, pairs
+from vaebook.experiments.propositions.worlds import Items, cells, items, measured
+from vaebook.experiments.record.inference import Interval, differences, mean_interval
 
 NUM_SEEDS = 10
 NUM_PICTURES = 2000
@@ -151,8 +160,8 @@ def _read_scores(record: pd.DataFrame) -> pd.DataFrame:
 def sharper(table: pd.DataFrame, conditions: Sequence[str]) -> Decision:
     """Sharper than the best VAE under each of the conditions."""
 
-    def find(part: pd.DataFrame, level: float) -> tuple[Interval, Answer]:
-        lead = _mean(pairs(part, "model", "GAN", RIVAL, "sharpness"), level)
+    def find(part: Part, level: float) -> tuple[Interval, Answer]:
+        lead = _mean(differences(part, "model", "GAN", RIVAL, "sharpness"), level)
         return lead, above(lead, SHARPER)
 
     return by_condition(table, conditions, find)
@@ -168,11 +177,11 @@ def better(table: pd.DataFrame) -> Decision:
     """
     findings: list[Finding] = []
     strict: list[Finding] = []
-    for budget, rows in table.groupby("budget", sort=False):
+    for (budget,), rows in grouped(table, ("budget",)):
         asked, rooms = [], 0
-        for _, part in rows.groupby("measure", sort=False):
-            room = pairs(part, "model", "real", RIVAL, "value")
-            lead = pairs(part, "model", "GAN", RIVAL, "value")
+        for _, part in grouped(rows, ("measure",)):
+            room = differences(part, "model", "real", RIVAL, "value")
+            lead = differences(part, "model", "GAN", RIVAL, "value")
             has_room = _mean(room, level_of()).low > ROOM
             asked.append(lead - PART * room if has_room else lead + WORSE)
             rooms += has_room
@@ -187,7 +196,7 @@ def better(table: pd.DataFrame) -> Decision:
     return Decision(everywhere(findings, strict), tuple(findings))
 
 
-def _half(more: pd.Series, level: float) -> Finding:
+def _half(more: np.ndarray, level: float) -> Finding:
     interval = _mean(more, level)
     return Finding("", interval, above(interval, 0.0))
 
@@ -198,49 +207,57 @@ def because_of_the_conflict(table: pd.DataFrame) -> Decision:
     Asked where the lead is certain; where it is certain nowhere, nothing is decided.
     """
 
-    def lead(part: pd.DataFrame) -> pd.Series:
-        return pairs(part, "model", "GAN", RIVAL, "sharpness")
+    def lead(part: Part) -> np.ndarray:
+        return differences(part, "model", "GAN", RIVAL, "sharpness")
 
-    def find(part: pd.DataFrame, level: float) -> tuple[Interval, Answer]:
-        without = pairs(part, "model", WITHOUT, RIVAL, "sharpness")
+    def find(part: Part, level: float) -> tuple[Interval, Answer]:
+        without = differences(part, "model", WITHOUT, RIVAL, "sharpness")
         more = _mean(without - PART * lead(part), level)
         return more, above(more, 0.0) if leads else "undecided"
 
-    leads = [
-        part
-        for _, part in table.groupby([*SETTINGS], sort=False)
-        if _mean(lead(part), level_of()).low > SHARPER
-    ]
-    return by_condition(pd.concat(leads) if leads else table, tuple(SETTINGS), find)
+    groups = grouped(table, tuple(SETTINGS))
+    leads = [group for group in groups if _mean(lead(group[1]), level_of()).low > SHARPER]
+    return over_groups(leads or groups, each(find))
 
 
-def _mean(differences: pd.Series, level: float) -> Interval:
-    return mean_interval(differences, unit="seed", level=level, resolution=1e-4)
+def _mean(more: np.ndarray, level: float) -> Interval:
+    return mean_interval(more, unit="seed", level=level, resolution=1e-4)
 
 
 Leads = Mapping[str, tuple[float, float]]  # of the GAN and of the autoencoder, by budget; "" else
 
 
-def _looks(rng: np.random.Generator, leads: Leads, by: str = "budget") -> pd.DataFrame:
-    def mean(table: pd.DataFrame) -> np.ndarray:
-        gan, without = np.array([leads.get(value, leads[""]) for value in table[by]]).T
-        return 0.6 + gan * (table["model"] == "GAN") + without * (table["model"] == WITHOUT)
+@lru_cache  # a world is drawn hundreds of times
+def _sharpness(given: Items, by: str) -> np.ndarray:
+    table, leads = cells(NUM_SEEDS, LOOKS), dict(given)
+    gan, without = np.array([leads.get(value, leads[""]) for value in table[by]]).T
+    model = table["model"].to_numpy()
+    return 0.6 + gan * (model == "GAN") + without * (model == WITHOUT)
 
+
+def _looks(rng: np.random.Generator, leads: Leads, by: str = "budget") -> pd.DataFrame:
+    mean = _sharpness(items(leads), by)
     return measured(rng, "sharpness", mean, num_seeds=NUM_SEEDS, levels=LOOKS, sd=0.025, within=())
 
 
 Scores = Mapping[str, tuple[float, float]]  # room and the GAN's part of it, by measure; "" else
 
 
-def _scores(rng: np.random.Generator, scores: Scores) -> pd.DataFrame:
-    table = cells(NUM_SEEDS, SCORES)
+@lru_cache  # a world is drawn hundreds of times
+def _means_and_spreads(given: Items) -> tuple[np.ndarray, np.ndarray]:
+    table, scores = cells(NUM_SEEDS, SCORES), dict(given)
     room, part = np.array([scores.get(name, scores[""]) for name in table["measure"]]).T
     mean = 0.6 + room * np.where(
         table["model"] == "real", 1.0, np.where(table["model"] == "GAN", part, 0.0)
     )
-    spread = table["measure"].map(lambda name: SD.get(name, 0.04))
-    spread = spread * np.where(table["model"] == "real", 0.3, 1.0)
-    return table.assign(value=mean + spread * rng.normal(0, 1, len(table)))
+    spread = table["measure"].map(lambda name: SD.get(name, 0.04)).to_numpy()
+    return mean, spread * np.where(table["model"] == "real", 0.3, 1.0)
+
+
+def _scores(rng: np.random.Generator, scores: Scores) -> pd.DataFrame:
+    mean, spread = _means_and_spreads(items(scores))
+    value = mean + spread * rng.normal(0, 1, len(mean))
+    return cells(NUM_SEEDS, SCORES).assign(value=value)
 
 
 _PLAN = ("seed", NUM_SEEDS, NUM_PICTURES)

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from vaebook.experiments.record.inference import half_width
+from vaebook.experiments.record.inference import half_width, t_quantile
 
 # Records keep six significant digits: the last may be off by half a unit.
 ROUNDING = 5e-6
@@ -79,7 +78,7 @@ def prediction_interval(sample: Sequence[float], level: float = 0.99) -> tuple[f
     data = np.asarray(sample, float)
     if len(data) < 3:
         raise ValueError(f"{len(data)} seeds are too few for a prediction interval; record 5.")
-    quantile = stats.t.ppf(0.5 + level / 2, len(data) - 1)
+    quantile = t_quantile(0.5 + level / 2, len(data) - 1)
     half = quantile * data.std(ddof=1) * (1 + 1 / len(data)) ** 0.5
     return float(data.mean() - half), float(data.mean() + half)
 
