@@ -10,9 +10,9 @@ samples), ``num_epochs`` counts passes over the training pictures, ``num_train``
 module in capitals takes names in it. ``pictures`` and ``weights`` are filled for the record.
 """
 
-from vaebook.experiments.claims.cards import Card, Cards, verdict_cards
-from vaebook.experiments.claims.claim import Claim, Effect, Verdict
-from vaebook.experiments.claims.scoreboard import CLAIMS, scoreboard, verdict
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from vaebook.experiments.record.load import (
     load_pictures,
     load_provenance,
@@ -30,6 +30,11 @@ from vaebook.experiments.record.statistics import (
 )
 from vaebook.experiments.registry import EXPERIMENTS, Experiment, available
 
+if TYPE_CHECKING:
+    from vaebook.experiments.claims.cards import Card, Cards, verdict_cards
+    from vaebook.experiments.claims.claim import Claim, Effect, Verdict
+    from vaebook.experiments.claims.scoreboard import CLAIMS, scoreboard, verdict
+
 __all__ = [
     "CLAIMS", "EXPERIMENTS", "Card", "Cards", "Claim", "Effect", "Experiment", "Verdict",
     "assert_within_spread", "available", "intervals", "load_pictures", "load_provenance",
@@ -37,3 +42,23 @@ __all__ = [
     "prediction_interval", "results_folder", "run_seeds", "scoreboard", "summarise", "verdict",
     "verdict_cards",
 ]  # fmt: skip
+
+# The claims need matplotlib and all that measures. They are imported when one of their names is
+# asked for, so that a process that makes a record starts in half the time.
+_OF_CLAIMS = {
+    **dict.fromkeys(("Card", "Cards", "verdict_cards"), "cards"),
+    **dict.fromkeys(("Claim", "Effect", "Verdict"), "claim"),
+    **dict.fromkeys(("CLAIMS", "scoreboard", "verdict"), "scoreboard"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A public name of the claims."""
+    if name not in _OF_CLAIMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.claims.{_OF_CLAIMS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """All names, those of the claims too."""
+    return sorted({*globals(), *__all__})
