@@ -301,3 +301,14 @@ def test_an_inverted_model_is_in_evaluation_and_as_many_draws_as_starts_are_enou
     for lacking in (nn.Identity(), standard_normal(2)):
         with pytest.raises(ValueError, match="expected a generator with a prior and decode"):
             invert(lacking, images)
+
+
+def test_a_grid_that_misses_a_part_says_how_much_and_of_what() -> None:
+    """Φ(1) = 0.841345 of N(8, 1) lies below 9; in a batch the worst is named."""
+    p = normal(0.0, 1.0)
+    told = r"g integrates to 0\.84134\d over \[-9, 9\] with 4001 points; expected 1"
+    with pytest.raises(ValueError, match=told):
+        jensen_shannon(p, normal(8.0, 1.0), low=-9, high=9)
+    means = torch.tensor([0.0, 8.0, 7.0], dtype=torch.float64)
+    with pytest.raises(ValueError, match=r"q integrates to 0\.84134\d"):
+        quadrature_kl(Normal(means, torch.ones(3).double()), p, low=-9, high=9)

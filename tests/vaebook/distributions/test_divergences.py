@@ -324,3 +324,40 @@ def test_one_number_is_not_compared_with_three() -> None:
         for divergence in (kl, lambda q, p: monte_carlo_kl(q, p, 10)):
             with pytest.raises(ValueError, match="expected the same for both"):
                 divergence(q, p)
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_gaussians_over_fewer_or_more_numbers_are_refused(size: int) -> None:
+    mu, eye = torch.zeros(5, 3), torch.eye(3)
+    other, other_eye = torch.zeros(5, size), torch.eye(size)
+    message = f"over 3 numbers, the second over {size}; expected as many in both"
+    with pytest.raises(ValueError, match=message):
+        gaussian_kl_diagonal(mu, mu, other, other)
+    with pytest.raises(ValueError, match=message):
+        gaussian_kl_full(mu, eye, other, other_eye)
+    with pytest.raises(ValueError, match=r"\(5, 3\) and \(4, 3\); expected batches of one shape"):
+        gaussian_kl_diagonal(mu, mu, mu[:4], mu[:4])
+    for name, factors in (("scale_tril", (mu, other_eye, mu, eye)),
+                        ("prior_scale_tril", (mu, eye, mu, other_eye))):  # fmt: skip
+        with pytest.raises(ValueError, match=rf"^{name} has shape \({size}, {size}\)"):
+            gaussian_kl_full(*factors)
+    with pytest.raises(ValueError, match="for a mean of"):
+        gaussian_kl_full(torch.tensor(0.0), eye, mu, eye)
+
+
+def test_the_quadrature_reaches_far_enough() -> None:
+    """Narrow, wide and far from 0, where a short interval would miss a part."""
+    for mu, log_var in ((0.0, 6.0), (30.0, -9.0), (-3.0, 2.0)):
+        exact = 0.5 * (mu**2 + np.exp(log_var) - 1 - log_var)
+        assert gaussian_kl_quadrature(mu, log_var) == pytest.approx(exact, rel=1e-9, abs=1e-9)
+
+
+def test_the_standard_error_is_the_spread_over_the_root_of_the_samples() -> None:
+    q, p = DiagonalGaussian(torch.ones(1).double(), torch.zeros(1).double()), standard_normal(1)
+    with seeded(2):
+        found = monte_carlo_kl(q, p, 50)
+    with seeded(2):
+        z = q.rsample((50,))
+    ratio = (stats.norm(1, 1).logpdf(z) - stats.norm(0, 1).logpdf(z))[:, 0]
+    assert found.estimate.item() == pytest.approx(ratio.mean())
+    assert found.standard_error.item() == pytest.approx(ratio.std(ddof=1) / 50**0.5)

@@ -266,3 +266,27 @@ def test_wrong_shapes_are_refused() -> None:
         StretchedBeta(ones, ones, torch.zeros(3), torch.ones(3))
     with pytest.raises(ValueError, match=r"expected \[..., 2\]"):
         StretchedBeta(ones, ones, torch.zeros(2), torch.ones(2)).log_prob(torch.zeros(3))
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_ends_are_as_many_as_the_numbers(size: int) -> None:
+    alpha = torch.ones(5, 2)
+    with pytest.raises(
+        ValueError, match=rf"low and high have shape \({size},\) for alpha \(5, 2\)"
+    ):
+        StretchedBeta(alpha, alpha, torch.zeros(size), torch.ones(size))
+    batch = torch.zeros(5, 2), torch.ones(5, 2)
+    with pytest.raises(ValueError, match=r"expected the vectors \[d\] of ends"):
+        StretchedBeta(alpha, alpha, *batch)
+
+
+def test_a_side_holds_more_than_its_two_ends() -> None:
+    """Draws stop one step short of the ends, so that two steps in between are the least."""
+    alpha, low = torch.ones(1), torch.ones(1)
+    up = [low]
+    for _ in range(4):
+        up.append(torch.nextafter(up[-1], torch.tensor([2.0])))
+    for high in up[:3]:
+        with pytest.raises(ValueError, match="low < high everywhere"):
+            StretchedBeta(alpha, alpha, low, high)
+    StretchedBeta(alpha, alpha, low, up[3])

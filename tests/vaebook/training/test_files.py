@@ -445,3 +445,51 @@ def test_what_is_no_path_is_named(path: object) -> None:
     for read_or_write in (lambda: save_run(path, {}), lambda: load_run(path)):  # type: ignore[arg-type]
         with pytest.raises(ValueError, match=r"the path is .*expected the name of a file"):
             read_or_write()
+
+
+@pytest.mark.parametrize(
+    ("num_bytes", "told"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1.0 KB"),
+        (999_000, "999.0 KB"),
+        (1_500_000, "1.5 MB"),
+        (10**9, "1.0 GB"),
+        (2_340_000_000_000, "2340.0 GB"),
+    ],
+)
+def test_sizes_are_told_in_the_largest_unit(num_bytes: int, told: str) -> None:
+    assert files._size(num_bytes) == told
+
+
+def test_as_much_room_as_is_needed_is_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    little_room(monkeypatch, 5000)
+    check_writable(tmp_path / "run.pt", 5000)
+    with pytest.raises(OSError, match=r"5\.0 KB are needed, 5\.0 KB are free"):
+        check_writable(tmp_path / "run.pt", 5001)
+    little_room(monkeypatch, 0)
+    check_writable(tmp_path / "run.pt")  # an empty file, of which nothing is known
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there, only the age of a file is known")
+def test_who_is_dead_does_not_depend_on_the_size_of_a_number(tmp_path: Path) -> None:
+    """Numbers below and above our own: the first process lives, one past the largest does not."""
+    path = tmp_path / "run.pt"
+    first, beyond = orphan(path, pid=1), orphan(path, pid=2**22 + 7)
+    far = orphan(path, pid=10**15)  # no number of a process at all: nothing is known of it
+    remove_orphans(path)
+    assert set(tmp_path.iterdir()) == {first, far}
+    assert not beyond.exists()
+
+
+def test_what_another_machine_writes_is_left_for_a_day(tmp_path: Path) -> None:
+    path = tmp_path / "run.pt"
+    ages = {hours: orphan(path, host="another", pid=hours) for hours in (0, 1, 23, 25)}
+    for hours, file in ages.items():
+        then = time.time() - hours * 3600
+        os.utime(file, (then, then))
+    remove_orphans(path)
+    assert set(tmp_path.iterdir()) == {ages[0], ages[1], ages[23]}

@@ -16,6 +16,7 @@ from vaebook.metrics import (
     prior_monte_carlo_log_likelihood,
 )
 from vaebook.models import ProbabilisticPCA
+from vaebook.training import seeded
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +119,47 @@ def test_errors(model, images):
         )
     with pytest.raises(ValueError, match="only 4 weights"):
         log_mean_weight(torch.zeros(4, 2), 5)
+
+
+@pytest.mark.parametrize(
+    ("batch", "event"), [((29,), 2), ((31,), 2), ((1,), 2), ((), 1), ((), 3), ((30,), 3)]
+)
+def test_a_proposal_of_another_shape_is_refused(model, images, batch, event):
+    proposal = MultivariateNormal(torch.zeros(*batch, event), torch.eye(event))
+    with pytest.raises(ValueError, match=r"expected \[30\] or \[\] and \[2\]"):
+        importance_log_weights(model, images, num_samples=2, proposal=proposal)
+
+
+def test_codes_are_drawn_in_batches_of_a_size(model, images):
+    """Three batches of the same numbers as three draws; the last one is smaller."""
+    sizes = []
+
+    class Recorder(MultivariateNormal):
+        def sample(self, sample_shape=torch.Size()):  # noqa: B008
+            sizes.append(sample_shape[0])
+            return super().sample(sample_shape)
+
+    proposal = Recorder(torch.zeros(2), torch.eye(2))
+    found = importance_log_weights(
+        model, images, num_samples=7, proposal=proposal, batch_size=3, seed=4
+    )
+    assert sizes == [3, 3, 1]
+    assert found.shape == (7, 30)
+    with seeded(4):
+        codes = torch.cat([MultivariateNormal.sample(proposal, (n,)) for n in sizes])
+    with torch.no_grad():
+        log_p = model.likelihood_of(codes[:, None].expand(7, 30, 2)).log_prob(images)
+    expected = log_p + (model.prior.log_prob(codes) - proposal.log_prob(codes))[:, None]
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3)
+
+
+def test_weights_of_zero_are_weights_and_endless_ones_are_none():
+    some = torch.tensor([[0.0], [-math.inf]])
+    assert log_mean_weight(some).item() == pytest.approx(-math.log(2))
+    assert effective_sample_size(some).item() == pytest.approx(1)
+    for bad, count in ((math.nan, 1), (math.inf, 1)):
+        with pytest.raises(
+            ValueError, match=rf"holds {count} values that are NaN or \+infinity \(of 2\)"
+        ):
+            log_mean_weight(torch.tensor([[0.0], [bad]]))
+    assert log_mean_weight(torch.zeros(4, 1), 4).shape == (1, 1)
