@@ -176,3 +176,38 @@ def test_errors() -> None:
     with pytest.raises(ValueError, match="image shape"):
         small().posterior(images[:, :, :1], conditions)
     assert isinstance(small().likelihood, GaussianLikelihood)
+
+
+@pytest.mark.parametrize("prior", ["fixed", "learned"])
+def test_the_loss_is_by_default_the_negative_bound_of_one_code(prior: str) -> None:
+    model, (images, conditions) = small(prior=prior), some()
+    with seeded(2):
+        found = model.loss(images, conditions)
+    with seeded(2):
+        expected = -model.elbo(images, conditions, num_samples=1).elbo
+    close(found, expected)
+
+
+def test_one_sample_for_each_condition_by_default() -> None:
+    model, (_, conditions) = small(), some()
+    assert model.sample(conditions, seed=1).shape == (1, 5, *SHAPE)
+
+
+@pytest.mark.parametrize("kind", [torch.uint16, torch.uint32, torch.uint64, torch.uint8])
+def test_labels_without_a_sign(kind: torch.dtype) -> None:
+    model, (images, _) = small(), some(4)
+    labels = torch.tensor([0, 3, 1, 2])
+    close(model.encode(images, labels.to(kind)), model.encode(images, labels))
+
+
+def test_codes_of_one_batch_of_conditions() -> None:
+    """Samples first, then rows: each row of codes is told its own condition."""
+    model, (_, conditions) = small(), some()
+    codes = torch.randn(3, 5, 2).double()
+    together = model.likelihood_of(codes, conditions).mean
+    for k in range(3):
+        close(together[k], model.decode(codes[k], conditions))
+    with pytest.raises(ValueError, match="for 5 rows"):
+        model.likelihood_of(codes, conditions[:3])
+    with pytest.raises(ValueError, match=r"have dtype torch\.complex64"):
+        model.prior(conditions.to(torch.complex64))

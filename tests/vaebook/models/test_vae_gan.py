@@ -101,3 +101,35 @@ def test_bad_settings_are_refused():
         small(adversarial_weight=-1)
     with pytest.raises(ValueError, match="judged is 'all'"):
         small(judged="all")
+
+
+def test_by_default_all_terms_count_once_and_players_move_as_in_a_gan(images):
+    """The negative ELBO and the critic's opinion, both in nats; Adam forgets quickly."""
+    model, vae = small(), VAE(SHAPE, 2, network=MLP((8,)))
+    vae.load_state_dict(model.state_dict(), strict=False)
+    torch.manual_seed(1)
+    terms = vae.elbo(images)
+    torch.manual_seed(1)
+    reconstructions = model.decode(model.posterior(images).rsample())
+    made = torch.cat([model.decode(model.prior.sample((32,))), reconstructions[32:]])
+    torch.manual_seed(1)
+    found = model.loss(images)
+    expected = -terms.elbo + non_saturating_loss(model.logits(made))
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-5)
+    critic, autoencoder = model.players()
+    assert critic.betas == (0.5, 0.99)
+    assert autoencoder.betas == (0.9, 0.999)
+    assert critic.lr_factor == autoencoder.lr_factor == 1
+    assert small(discriminator_lr=0.3, betas=(0.0, 0.9)).players()[0].lr_factor == 0.3
+    assert small(betas=(0.0, 0.9)).players()[0].betas == (0.0, 0.9)
+
+
+def test_one_picture_is_judged_as_its_reconstruction(images):
+    """Half of one is none: with 'both' there are no samples beside it."""
+    model = small()
+    torch.manual_seed(1)
+    found = model.discriminator_loss(images[:1])
+    torch.manual_seed(1)
+    made = model.decode(model.posterior(images[:1]).sample())
+    expected = F.softplus(-model.logits(images[:1])) + F.softplus(model.logits(made))
+    torch.testing.assert_close(found, expected)

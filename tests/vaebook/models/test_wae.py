@@ -87,3 +87,29 @@ def test_wrong_settings_say_what_to_do() -> None:
         small(prior=Uniform(torch.zeros(2), torch.ones(2)))
     with pytest.raises(ValueError, match="num_images is 0"):
         small().sample(0)
+
+
+def test_the_discrepancy_weighs_a_thousand_nats_by_default() -> None:
+    """With the inverse multiquadratic at its bandwidths, as in the paper's algorithm 2."""
+    model, pictures = small(), images()
+    with seeded(1):
+        losses = model.loss(pictures)
+    with seeded(1):
+        prior = torch.randn(6, 2)
+    discrepancy = mmd(model.encode(pictures), prior, kernel="imq")
+    close(
+        losses - Autoencoder.loss(model, pictures),
+        (1000 * discrepancy).expand(6),
+        atol=1e-2,
+        rtol=1e-4,
+    )
+
+
+def test_two_codes_have_a_discrepancy() -> None:
+    model = small()
+    with seeded(1):
+        found = model.discrepancy(torch.tensor([[0.0, 3.0], [1.0, -2.0]]))
+    assert found.abs() > 1e-3
+    alone = torch.ones(1, 2, requires_grad=True)
+    model.discrepancy(alone).backward()
+    assert torch.equal(alone.grad, torch.zeros(1, 2)), "nothing pulls at one code"
