@@ -1,5 +1,6 @@
 """What the tests of pictures to play with share: the page of one, and what each must do."""
 
+import base64
 import json
 import statistics
 from collections.abc import Iterator
@@ -52,20 +53,36 @@ def played(
     context.close()
 
 
-def pages_of(name: str, *, ready: str = "[data-live]", **options: Any) -> tuple[Any, Any]:
-    """Fixtures of the tests of one widget: ``folder``, of a module, and ``page``, anew for each."""
+def pages_of(name: str, *, ready: str = "[data-live]", **options: Any) -> tuple[Any, Any, Any]:
+    """Fixtures of the tests of one widget: ``folder`` and ``sheet``, of a module, and ``page``.
+
+    The page is loaded anew for each test, by the one tab that is the sheet.
+    """
 
     @pytest.fixture(scope="module")
     def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return tmp_path_factory.mktemp(name)
 
-    @pytest.fixture
-    def page(browser: Browser, folder: Path) -> Iterator[Page]:
-        with played(browser, folder, name, **options) as opened:
-            opened.wait_for_selector(f".explorer{ready}")
-            yield opened
+    @pytest.fixture(scope="module")
+    def sheet(
+        browser: Browser, tmp_path_factory: pytest.TempPathFactory
+    ) -> Iterator[tuple[Page, str]]:
+        context = browser.new_context(viewport=PHONE, has_touch=True, **options)
+        yield context.new_page(), write_page(tmp_path_factory.mktemp(name), name).as_uri()
+        context.close()
 
-    return folder, page
+    @pytest.fixture
+    def page(sheet: tuple[Page, str]) -> Iterator[Page]:
+        tab, address = sheet
+        tab.goto("about:blank")
+        tab.mouse.move(0, 0)
+        tab.emulate_media(media="screen", color_scheme="light")
+        with watched(tab):
+            tab.goto(address)
+            tab.wait_for_selector(f".explorer[data-live]{ready}")
+            yield tab
+
+    return folder, sheet, page
 
 
 def state(page: Page) -> dict[str, Any]:
@@ -135,10 +152,24 @@ def colours_of(page: Page, number: int, places: list[tuple[float, float]]) -> li
 def pixels_of(canvas: Locator) -> np.ndarray:
     """Red, green, blue and opacity of each pixel of a canvas, ``[height, width, 4]``."""
     height, width, levels = canvas.evaluate(
-        """(canvas) => [canvas.height, canvas.width, [...canvas.getContext("2d")
-            .getImageData(0, 0, canvas.width, canvas.height).data]]"""
+        f"(canvas) => [canvas.height, canvas.width, ({LEVELS})(canvas)]"
     )
-    return np.array(levels).reshape(height, width, 4)
+    return levels_of(levels).reshape(height, width, 4)
+
+
+# The red, green, blue and opacity of all pixels of a canvas as text, which is quick to hand over.
+LEVELS = """(canvas) => {
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    let text = "";
+    for (let start = 0; start < data.length; start += 4096)
+        text += String.fromCharCode(...data.subarray(start, start + 4096));
+    return btoa(text);
+}"""
+
+
+def levels_of(text: str) -> np.ndarray:
+    """What ``LEVELS`` gives, as numbers."""
+    return np.frombuffer(base64.b64decode(text), dtype=np.uint8).astype(int)
 
 
 def violations(page: Page) -> list[str]:

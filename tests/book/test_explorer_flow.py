@@ -27,7 +27,7 @@ from vaebook.training import seeded
 pytestmark = pytest.mark.browser
 NEAR = 1e-2
 BASES = {"normal": standard_normal(2), "uniform": unit_uniform(2)}
-folder, page = pages_of("flow", ready="[data-ready]")
+folder, sheet, page = pages_of("flow", ready="[data-ready]")
 
 
 def seconds_of(page: Page) -> float:

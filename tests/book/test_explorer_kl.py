@@ -31,7 +31,7 @@ from tests.pages import DESKTOP
 
 pytestmark = pytest.mark.browser
 NATS, SLOPE = 1e-6, 1e-5
-folder, page = pages_of("kl")
+folder, sheet, page = pages_of("kl")
 
 
 def computed(page: Page, **values: Any) -> dict[str, Any]:

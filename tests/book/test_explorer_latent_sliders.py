@@ -22,7 +22,7 @@ pytestmark = pytest.mark.browser
 MOST_WRONG = 1e-2  # per pixel
 NAME = "latent-sliders"
 CODES = torch.randn(20, LATENT_DIM, generator=torch.Generator().manual_seed(15))
-folder, page = pages_of(NAME)
+folder, sheet, page = pages_of(NAME)
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from vaebook.explorer.loss import load_pictures
 
 pytestmark = pytest.mark.browser
 KL, SHAPE = "Weight on the KL", "Picture, c × h × w"
-folder, page = pages_of("loss")
+folder, sheet, page = pages_of("loss")
 
 
 def computed(page: Page, **values: Any) -> dict[str, Any]:
