@@ -7,10 +7,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -95,7 +96,7 @@ class ByFileOrPage(LoadScopeScheduling):  # type: ignore[misc]
     The longest first, so that no worker is left with a long one when the others have ended.
     """
 
-    PER_PAGE = ("test_book", "test_buttons", "test_reading", "test_propositions")
+    PER_PAGE = ("test_buttons", "test_reading", "test_propositions")
     SCREEN = re.compile(r"-?\b(desktop|phone|390|768|900|1280)\b-?")
 
     def _split_scope(self, nodeid: str) -> str:
@@ -206,26 +207,27 @@ def browser(chromium: str) -> Iterator[Browser]:
 def watched(page: Page) -> Iterator[Page]:
     """Fail on leaving if the page met an error or asked for anything from the network."""
     trouble: list[str] = []
-    page.on("pageerror", lambda error: trouble.append(f"script error: {error}"))
-    page.on(
-        "requestfailed",
-        lambda request: (
+    listeners: dict[str, Callable[[Any], object]] = {
+        "pageerror": lambda error: trouble.append(f"script error: {error}"),
+        "requestfailed": lambda request: (
             request.failure == "net::ERR_ABORTED"  # the page was left before it had come
             or trouble.append(f"not loaded: {request.url}")
         ),
-    )
-    page.on(
-        "console",
-        lambda message: message.type == "error" and trouble.append(f"console: {message.text}"),
-    )
-    page.on(
-        "request",
-        lambda request: (
+        "console": lambda message: (
+            message.type == "error" and trouble.append(f"console: {message.text}")
+        ),
+        "request": lambda request: (
             request.url.startswith(("file:", "data:", "blob:"))
             or trouble.append(f"request to the network: {request.url}")
         ),
-    )
-    yield page
+    }
+    for event, listener in listeners.items():
+        page.on(event, listener)  # type: ignore[call-overload]
+    try:
+        yield page
+    finally:
+        for event, listener in listeners.items():
+            page.remove_listener(event, listener)
     assert trouble == []
 
 

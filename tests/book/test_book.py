@@ -129,25 +129,6 @@ def test_the_index_lists_terms_and_functions(book: Book) -> None:
 
 
 @pytest.mark.browser
-@every_page
-def test_every_formula_is_set(book: Book, page: Page, page_name: str) -> None:
-    visit(page, book, page_name)
-    expected = len(parse(book.html / f"{page_name}.html").select("article .math"))
-    unset = page.evaluate(
-        """() => [...document.querySelectorAll('article .math')]
-            .filter(m => !m.querySelector('mjx-container')).map(m => m.textContent)"""
-    )
-    assert unset == []
-    assert page.evaluate("document.querySelectorAll('article mjx-container').length") >= expected
-    wrong = page.evaluate(
-        """() => [...document.querySelectorAll('[data-mml-node="merror"], mjx-merror')]
-            .map(m => m.getAttribute('data-mjx-error') || m.textContent)"""
-    )
-    assert wrong == []
-    assert "Math Processing Error" not in page.inner_text("article")
-
-
-@pytest.mark.browser
 def test_the_reader_can_choose_light_or_dark(book: Book, page: Page) -> None:
     page.set_viewport_size(DESKTOP)
     visit(page, book, PAGES[0])

@@ -1,11 +1,11 @@
 """Every button of every page does what it says, at the width of a phone, a tablet and a desk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.conftest import Book
+from tests.conftest import PHONE, Book, watched
 from tests.pages import MADE, PAGES, visit
 
 pytestmark = pytest.mark.browser
@@ -16,6 +16,32 @@ WIDTHS = [390, 768, 900, 1280]
 PATIENCE = 20_000  # milliseconds: a busy machine draws slowly
 CASES = [(name, 390) for name in [*PAGES, *MADE]]
 CASES += [(name, width) for name in KINDS for width in WIDTHS if (name, width) not in CASES]
+
+
+@pytest.fixture(scope="module")
+def sheet(browser: Browser) -> Iterator[Page]:
+    """Where one page after the other is opened, none of its formulas set.
+
+    To set them takes longer than to press all buttons. Whether one can be pressed among formulas
+    that are set, test_reading.py asks.
+    """
+    context = browser.new_context()
+    opened = context.new_page()
+    opened.route("**/mathjax.js", lambda route: route.fulfill(body=""))
+    yield opened
+    context.close()
+
+
+@pytest.fixture
+def page(sheet: Page) -> Iterator[Page]:
+    """A page on a phone as a reader first opens it, with nothing that an earlier one stored."""
+    sheet.goto("about:blank")
+    sheet.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    sheet.emulate_media(reduced_motion="no-preference")
+    with watched(sheet):
+        yield sheet
+    if sheet.url.startswith("file:"):
+        sheet.evaluate("localStorage.clear(), sessionStorage.clear()")
 
 
 def tap(button: Locator) -> None:
@@ -179,20 +205,11 @@ CHECKS = {
 ELSEWHERE = ".copybtn, form button, #pst-back-to-top, .dropdown-menu *, .explorer *"
 
 
-def visit_unset(page: Page, book: Book, page_name: str) -> None:
-    """Open a page and set none of its formulas, which takes longer than to press all buttons.
-
-    Whether one can be pressed among formulas that are set, test_reading.py asks.
-    """
-    page.route("**/mathjax.js", lambda route: route.fulfill(body=""))
-    visit(page, book, page_name)
-
-
 @pytest.mark.parametrize(("page_name", "width"), CASES)
 def test_every_button_does_what_it_says(book: Book, page: Page, page_name: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
     page.emulate_media(reduced_motion="reduce")
-    visit_unset(page, book, page_name)
+    visit(page, book, page_name)
     known = ", ".join(CHECKS)
     unknown = [
         button.evaluate("button => button.outerHTML")
@@ -206,7 +223,7 @@ def test_every_button_does_what_it_says(book: Book, page: Page, page_name: str, 
 
 
 def test_copying_a_listing_says_that_it_is_copied(book: Book, page: Page) -> None:
-    visit_unset(page, book, KINDS[1])
+    visit(page, book, KINDS[1])
     listing = page.locator("div.highlight:has(> button.copybtn):visible").first
     listing.hover()
     tap(listing.locator("button.copybtn"))
@@ -216,7 +233,7 @@ def test_copying_a_listing_says_that_it_is_copied(book: Book, page: Page) -> Non
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_contents_lead_to_a_chapter(book: Book, page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
-    visit_unset(page, book, PAGES[0])
+    visit(page, book, PAGES[0])
     if width < 992:
         tap(page.locator(".primary-toggle"))
     tap(page.locator("nav[aria-label=Main] a[href*='01-']"))

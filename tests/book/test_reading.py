@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.conftest import PHONE, Book, watched
-from tests.pages import DESKTOP, MADE, PAGES, visit
+from tests.pages import DESKTOP, MADE, PAGES, parse, visit
 
 pytestmark = pytest.mark.browser
 
@@ -126,11 +126,21 @@ COVERED = """() => {
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 
 
+@pytest.fixture(scope="module")
+def sheet(browser: Browser) -> Iterator[Page]:
+    """Where one page after the other is opened: what all of them load is compiled once."""
+    context = browser.new_context(viewport=DESKTOP, reduced_motion="reduce")  # type: ignore[arg-type]
+    yield context.new_page()
+    context.close()
+
+
 @contextmanager
-def unfolded(book: Book, browser: Browser, name: str) -> Iterator[Page]:
+def unfolded(book: Book, sheet: Page, name: str) -> Iterator[Page]:
     """A page on a desktop, with everything unfolded and nothing that moves."""
-    context = browser.new_context(viewport=DESKTOP, color_scheme="light", reduced_motion="reduce")
-    with watched(context.new_page()) as page:
+    sheet.goto("about:blank")  # which is quick to lay out anew
+    sheet.set_viewport_size(DESKTOP)  # type: ignore[arg-type]
+    sheet.emulate_media(color_scheme="light")
+    with watched(sheet) as page:
         visit(page, book, name)
         page.add_style_tag(content="* { transition: none !important; animation: none !important; }")
         page.evaluate(
@@ -142,13 +152,17 @@ def unfolded(book: Book, browser: Browser, name: str) -> Iterator[Page]:
             }"""
         )
         yield page
-    context.close()
 
 
 @pytest.fixture(scope="module", params=[*PAGES, *MADE])
-def opened(book: Book, browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+def page_name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def opened(book: Book, sheet: Page, page_name: str) -> Iterator[Page]:
     """A page, opened once for all tests of this file."""
-    with unfolded(book, browser, request.param) as page:
+    with unfolded(book, sheet, page_name) as page:
         yield page
 
 
@@ -168,7 +182,7 @@ class Layout:
 def layouts(opened: Page) -> dict[int, Layout]:
     """By the width of the screen: each change of it lays out the whole page anew."""
     found = {}
-    for screen in (PHONE, DESKTOP):
+    for screen in (DESKTOP, PHONE):
         resize(opened, screen)
         found[screen["width"]] = Layout(
             width=opened.evaluate("document.documentElement.scrollWidth"),
@@ -195,6 +209,22 @@ def resize(page: Page, screen: dict[str, int]) -> None:
             wait(5);
         })"""
     )
+
+
+def test_every_formula_is_set(book: Book, opened: Page, page_name: str) -> None:
+    expected = len(parse(book.html / f"{page_name}.html").select("article .math"))
+    unset = opened.evaluate(
+        """() => [...document.querySelectorAll('article .math')]
+            .filter(m => !m.querySelector('mjx-container')).map(m => m.textContent)"""
+    )
+    assert unset == []
+    assert opened.evaluate("document.querySelectorAll('article mjx-container').length") >= expected
+    wrong = opened.evaluate(
+        """() => [...document.querySelectorAll('[data-mml-node="merror"], mjx-merror')]
+            .map(m => m.getAttribute('data-mjx-error') || m.textContent)"""
+    )
+    assert wrong == []
+    assert "Math Processing Error" not in opened.inner_text("body")
 
 
 def test_no_markup_shows(opened: Page) -> None:
@@ -320,9 +350,9 @@ def faults(page: Page) -> list[str]:
     without = {"rules": {rule: {"enabled": False} for rule in colour}}
     wrong = []
     for screen, scheme, options in (
+        (PHONE, "light", without),
         (DESKTOP, "light", {}),
         (DESKTOP, "dark", {"runOnly": colour}),
-        (PHONE, "light", without),
     ):
         resize(page, screen)
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
@@ -363,8 +393,8 @@ FOUND = [
 ]
 
 
-def test_faults_are_found_beside_all_that_repeats(book: Book, browser: Browser) -> None:
-    with unfolded(book, browser, "book/12-vae-versus-gan") as page:
+def test_faults_are_found_beside_all_that_repeats(book: Book, sheet: Page) -> None:
+    with unfolded(book, sheet, "book/12-vae-versus-gan") as page:
         page.evaluate(PLANTED)
         found = sorted(faults(page))
     assert [text.partition(":")[0] for text in found] == [rule for rule, _ in FOUND], found
