@@ -418,6 +418,53 @@ def test_gradients_are_finite(name: str, index: int) -> None:
             assert gradient is None or gradient.isfinite().all()
 
 
+# The mean is the location that is shown; the moments are torch's, NaN or rounded to 0.
+OTHER_MEAN = ("DiscretizedLogisticLikelihood", "fit_codes", "BernoulliLikelihood")
+
+
+@ALL
+def test_mean_and_variance_are_the_integrals(name: str, index: int) -> None:
+    density, points, weights, _, _ = case(name, index)
+    found = {}
+    for moment in ("mean", "variance"):
+        try:
+            found[moment] = getattr(density, moment)
+        except NotImplementedError:
+            continue
+    if not found or name in OTHER_MEAN:
+        return
+    with torch.no_grad():
+        mass = density.log_prob(points).double().exp() * weights
+    share = (mass / mass.sum())[(..., *[None] * len(density.event_shape))]
+    mean = (share * points.double()).sum(0)
+    variance = (share * (points.double() - mean).square()).sum(0)
+    # float32 knows a place to some 1e-7 of itself, and a density to some 1e-6
+    slack = 2e-3 * variance.sqrt() + 1e-6 * points.double().abs().amax(0) + 1e-9
+    if "mean" in found:
+        assert found["mean"].shape == density.batch_shape + density.event_shape
+        assert ((found["mean"].double() - mean).abs() <= slack).all()
+    if "variance" in found:
+        assert (found["variance"].double().sqrt() - variance.sqrt()).abs().le(5 * slack).all()
+
+
+@ALL
+def test_draws_lie_where_the_density_says_that_it_lives(name: str, index: int) -> None:
+    density, points, _, _, _ = case(name, index)
+    with seeded(0):
+        draws = density.sample((7,))
+    assert not draws.requires_grad
+    assert draws.dtype == points.dtype
+    assert draws.shape[1:] == density.batch_shape + density.event_shape
+    with torch.no_grad():
+        assert density.log_prob(draws).isfinite().all()
+    try:
+        support = density.support
+    except NotImplementedError:
+        return
+    if support is not None:
+        assert support.check(draws).all()
+
+
 # --- none is left out ---------------------------------------------------------------------------
 
 

@@ -516,3 +516,13 @@ def test_every_family_bounds_the_evidence(family: str) -> None:
     assert loose.mean() > tight.mean() - 1.0
     # the same number from q and from the prior: a wrong density of either would show
     close(tight, naive, rtol=0, atol=0.1)
+
+
+def test_weights_may_be_rounded_and_no_more() -> None:
+    """A few thousand of them in single precision sum to 1 up to some 1e-5."""
+    components = DiagonalGaussian(torch.zeros(2, 1), torch.zeros(2, 1))
+    for total in (1 - 9e-5, 1 + 9e-5):
+        Mixture(torch.tensor([0.5, total - 0.5]).log(), components)
+    for total in (1 - 3e-4, 1 + 3e-4):
+        with pytest.raises(ValueError, match="expected 1"):
+            Mixture(torch.tensor([0.5, total - 0.5]).log(), components)

@@ -114,3 +114,33 @@ def test_errors_say_what_to_do() -> None:
         frechet_distance(x, x * math.nan)
     with pytest.raises(ValueError, match="num_real"):
         frechet_bias(torch.eye(2), 1, 10)
+
+
+def test_two_of_each_are_enough_for_a_bias() -> None:
+    assert frechet_bias(torch.eye(1), 2, 2) == pytest.approx(1 + 0.5)
+
+
+def test_what_is_negative_in_a_covariance_counts_as_zero() -> None:
+    rounded, sound = torch.diag(torch.tensor([1.0, -0.5])), torch.diag(torch.tensor([1.0, 0.0]))
+    assert frechet_bias(rounded, 50, 50) == pytest.approx(frechet_bias(sound, 50, 50))
+    zeros = torch.zeros(2)
+    with_itself = gaussian_frechet(zeros, rounded, zeros, sound)
+    # the traces are taken as they are: only roots are of what is not negative
+    assert with_itself == pytest.approx(max(0.0, 0.5 + 1 - 2))
+
+
+def test_features_that_do_not_vary_have_a_covariance_of_zero() -> None:
+    same, other = torch.full((4, 3), 0.5), torch.full((5, 3), 1.5)
+    assert frechet_distance(same, other) == pytest.approx(3)
+    assert frechet_bias(torch.zeros(3, 3), 10, 10) == 0
+
+
+def test_a_single_feature_has_a_number_for_covariance() -> None:
+    """What torch.cov gives of one column: N(0, 2²) and N(1, 3²) are √(1 + 1) apart."""
+    one, other = torch.tensor(4.0), torch.tensor(9.0)
+    found = gaussian_frechet(torch.zeros(1), one, torch.ones(1), other)
+    assert found == pytest.approx(1 + (3 - 2) ** 2)
+    with pytest.raises(ValueError, match=r"expected a symmetric matrix \[d, d\]"):
+        frechet_bias(one, 10, 10)
+    with pytest.raises(ValueError, match=r"expected a symmetric matrix \[2, 2\]"):
+        gaussian_frechet(torch.zeros(2), one, torch.zeros(2), torch.eye(2))

@@ -113,3 +113,15 @@ def test_pictures_too_small_for_an_edge_are_named(name: str) -> None:
     given = {"images": uniform(0, 2, 1, 8, 8), "real": uniform(1, 2, 1, 8, 8)}
     with pytest.raises(ValueError, match=rf"^{name} "):
         relative_sharpness(**given | {name: uniform(2, 2, 1, 1, 8)})
+
+
+def test_relative_sharpness_is_a_ratio_of_means() -> None:
+    images, real = uniform(0, 3, 2, 5, 7), uniform(1, 9, 2, 5, 7)
+    expected = float(sharpness(images).mean() / sharpness(real).mean())
+    assert relative_sharpness(images, real) == pytest.approx(expected)
+    halved = 0.5 * real  # differences of half the size
+    assert relative_sharpness(halved, real) == pytest.approx(0.25)
+    faint = 1e-4 * real
+    assert relative_sharpness(real, faint) == pytest.approx(1e8, rel=1e-3)
+    with pytest.raises(ValueError, match="whose sharpness is 0"):
+        relative_sharpness(images, torch.full((2, 1, 4, 4), 0.5))
