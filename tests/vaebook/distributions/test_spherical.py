@@ -269,3 +269,72 @@ def test_a_whole_number_is_no_concentration() -> None:
     direction = F.normalize(torch.ones(2, 3), dim=1)
     with pytest.raises((TypeError, ValueError), match="concentration"):
         PowerSpherical(direction, torch.tensor([1, 2]))
+
+
+def test_what_lies_on_the_sphere_is_so_up_to_a_thousandth() -> None:
+    p, q = HypersphericalUniform(3), some(3, 2.0)
+    axis = torch.tensor([0.0, 1.0, 0.0]).double()
+    lengths = torch.tensor([[0.9985, 0.9995], [1.0005, 1.0015]]).double()
+    values = lengths[..., None] * axis  # [2, 2, 3]
+    expected = torch.tensor([[False, True], [True, False]])
+    for density in (p, q):
+        assert torch.equal(density.support.check(values), expected)
+        assert torch.equal(density.log_prob(values).isfinite(), expected)
+        assert density.support.event_dim == 1, "a vector lies there, not a number"
+    with pytest.raises(ValueError, match="a direction does not have length 1"):
+        PowerSpherical(1.0015 * axis, torch.tensor(1.0).double())
+    # the density is that of the direction: lengths of 1 up to rounding do not count
+    close(q.log_prob(1.0005 * axis), q.log_prob(axis))
+
+
+def test_the_far_side_has_a_density_of_its_own() -> None:
+    """At the antipode 1 + t is counted as a millionth, not as 0."""
+    q = some(4, 3.0)
+    here, far = q.log_prob(q.direction), q.log_prob(-q.direction)
+    assert (here - far).item() == pytest.approx(3 * math.log(2 / 1e-6), rel=1e-6)
+    loose = q.direction.clone().requires_grad_()
+    PowerSpherical(loose, q.concentration).log_prob(-q.direction).backward()
+    assert loose.grad is not None
+    assert loose.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("kappa", [0.0, 1e-3, 1e6])
+def test_draws_have_gradients_wherever_they_fall(kappa: float) -> None:
+    """At κ of a million every draw is the direction itself up to a thousandth."""
+    direction = F.normalize(normal(1, 4, 3), dim=-1).requires_grad_()
+    concentration = torch.full((4,), kappa).double().requires_grad_()
+    with seeded(0):
+        draws = PowerSpherical(direction, concentration).rsample((2000,))
+    (draws * normal(2, 4, 3)).sum().backward()
+    assert direction.grad is not None
+    assert direction.grad.isfinite().all()
+    assert concentration.grad is not None
+    assert concentration.grad.isfinite().all()
+
+
+def test_moments_of_the_uniform_and_the_mode_of_the_bump() -> None:
+    p, q = HypersphericalUniform(5), some(5, 40.0)
+    assert torch.equal(p.mean, torch.zeros(5))
+    close(p.variance, torch.full((5,), 0.2))
+    assert torch.equal(q.mode, q.direction)
+    # at most as far from the direction as the mean cosine says
+    assert q.mean.norm().item() == pytest.approx(40 / (40 + 4))
+
+
+def test_the_mirror_that_carries_the_axis_to_a_direction_leaves_the_axis_alone() -> None:
+    for sign in (1.0, -1.0):
+        direction = torch.tensor([[sign, 0.0, 0.0]]).double()
+        with seeded(0):
+            draws = PowerSpherical(direction, torch.tensor([1e8]).double()).sample((50,))
+        close(draws[:, 0], direction.expand(50, 3), atol=2e-3, rtol=0)
+
+
+def test_two_numbers_are_a_circle_and_shapes_must_agree() -> None:
+    HypersphericalUniform(2)
+    PowerSpherical(torch.tensor([0.0, 1.0]), torch.tensor(1.0))
+    directions = F.normalize(normal(0, 4, 3), dim=-1)
+    for concentration in (torch.ones(3), torch.ones(5), torch.ones(4, 1), torch.ones(())):
+        with pytest.raises(ValueError, match=r"expected \[..., d\] and \[...\]"):
+            PowerSpherical(directions, concentration.double())
+    with pytest.raises(ValueError, match=r"expected \[..., d\] and \[...\]"):
+        PowerSpherical(torch.tensor(1.0), torch.tensor(1.0))
