@@ -61,6 +61,7 @@ def over_seeds(name: str, measure: Callable[[int], dict]) -> pd.DataFrame:
     return pd.DataFrame({"seed": seed} | measure(seed) for seed in range(NAMED[name].num_units))
 
 
+@cache
 def fresh(num_images: int, seed: int) -> Tensor:
     with torch.no_grad():
         return render(sample_factors(num_images, seed=600_000_001 + seed))
@@ -213,8 +214,17 @@ def test_a_model_in_other_coordinates_is_the_same(pushed: bool, expected: str) -
 class Judged:
     """Pictures with their nearest dogs, from which new sets are drawn."""
 
-    def __init__(self, images: Tensor) -> None:
-        self.images, self.near = images, nearest_dog(images)
+    def __init__(self, images: Tensor, near: NearestDog | None = None) -> None:
+        self.images, self.near = images, near or nearest_dog(images)
+
+    def __add__(self, other: "Judged") -> "Judged":
+        near = zip(self.near, other.near, strict=True)
+        return Judged(
+            torch.cat([self.images, other.images]), NearestDog(*(torch.cat(both) for both in near))
+        )
+
+    def first(self, number: int) -> "Judged":
+        return Judged(self.images[:number], NearestDog(*(part[:number] for part in self.near)))
 
     def some(self, rng: np.random.Generator, number: int) -> tuple[Tensor, NearestDog]:
         rows = torch.as_tensor(rng.integers(len(self.images), size=number))
@@ -228,12 +238,13 @@ PARTLY, PAPER = "dogs, of which every fourth is a training dog", "empty paper"
 
 @cache
 def pool(name: str) -> Judged:
-    """Forty pictures of that kind."""
+    """Forty pictures of that kind; of empty paper one, since all are the same."""
+    if name == PARTLY:
+        return pool(DOG).first(30) + pool(COPY).first(10)
     kinds = dog_controls(40, seed=5)
     dogs, ghosts = kinds[DOG], kinds[GHOST]
     kinds[COPY] = FEW.train.images[:40]
-    kinds[PARTLY] = torch.cat([dogs[:30], FEW.train.images[:10]])
-    kinds[PAPER] = torch.full_like(dogs, 0.95)
+    kinds[PAPER] = torch.full_like(dogs[:1], 0.95)
     width = sampling.blur_width(dogs, relative_sharpness(ghosts, dogs))
     kinds[AS_GHOST] = blurred(dogs, width)
     return Judged(kinds[name])
@@ -241,14 +252,24 @@ def pool(name: str) -> Judged:
 
 def sampled(kinds: dict[str, Judged]) -> pd.DataFrame:
     """A record of ``sampling`` with these pictures, by their source, under each condition."""
-    rng, rows = np.random.default_rng(0), []
     settings = [dict(zip(("network", "training"), each, strict=True)) for each in sampling.SETTINGS]
+    return pd.DataFrame(
+        {"seed": seed, "source": source, "num_pictures": 400} | place | found
+        for source, pictures in kinds.items()
+        for seed, found in enumerate(judged_in_each_seed(pictures, source))
+        for place in settings
+    )
+
+
+@cache
+def judged_in_each_seed(pictures: Judged, source: str) -> list[dict[str, float]]:
+    """Four hundred of them, drawn anew for each seed."""
+    rows = []
     for seed in range(NAMED["C4a"].num_units):
-        for source, pictures in kinds.items():
-            images, near = pictures.some(rng, 400)
-            found = sampling.judged(images, REFERENCE, near) | {"num_pictures": 400}
-            rows += [{"seed": seed, "source": source} | place | found for place in settings]
-    return pd.DataFrame(rows)
+        rng = np.random.default_rng([seed, *source.encode()])
+        images, near = pictures.some(rng, 400)
+        rows.append(sampling.judged(images, REFERENCE, near))
+    return rows
 
 
 @pytest.mark.parametrize(
@@ -325,7 +346,8 @@ DECODERS = {
 @pytest.mark.parametrize("name", list(DECODERS))
 def test_decoders_that_need_no_training(name: str) -> None:
     decode, expected = DECODERS[name]
-    rng, tables, few = np.random.default_rng(0), [], 2
+    rng, tables = np.random.default_rng(0), []
+    few = 2 if name == "the renderer" else 1  # the others give nothing, whatever the code
     for network, latent_dim in blind_codes.SETTINGS:
         with seeded(0, f"{network}, {latent_dim} numbers"):
             codes = torch.randn(400, latent_dim)
