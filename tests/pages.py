@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 from bs4 import BeautifulSoup
+from lxml import html
+from lxml.html import HtmlElement
 from playwright.sync_api import Page
 
 from tests.conftest import ROOT, Book
@@ -35,6 +37,12 @@ every_chapter = pytest.mark.parametrize("page_name", CHAPTERS)
 def parse(path: Path) -> BeautifulSoup:
     """A built page."""
     return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+@cache
+def elements(path: Path) -> HtmlElement:
+    """A built page for questions that are asked of all its elements: a twentieth of the seconds."""
+    return html.document_fromstring(path.read_text(encoding="utf-8"))
 
 
 def visit(page: Page, book: Book, name: str, query: str = "") -> None:

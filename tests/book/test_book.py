@@ -12,7 +12,7 @@ from bs4 import Tag
 from playwright.sync_api import Page
 
 from tests.conftest import ROOT, Book
-from tests.pages import DESKTOP, PAGES, TOC, every_chapter, every_page, parse, visit
+from tests.pages import DESKTOP, PAGES, TOC, elements, every_chapter, every_page, parse, visit
 
 # The build's processor time, in those of a yardstick that ran just before and after it, so that a
 # slow or a busy processor does not matter. Builds took 62, which is 65 s of a slow processor.
@@ -23,9 +23,7 @@ MOST_YARDSTICKS = 90
 @cache
 def anchors(path: Path) -> set[str]:
     """Everything on a page that a link can point to."""
-    return {
-        tag[key] for tag in parse(path).find_all(True) for key in ("id", "name") if tag.get(key)
-    }
+    return {str(name) for name in elements(path).xpath("//@id | //@name") if name}
 
 
 def number_of(article: Tag) -> int:
@@ -55,24 +53,24 @@ def test_a_page_of_the_contents_exists_and_every_link_to_it_leads_somewhere(
     book: Book, page_name: str
 ) -> None:
     path = book.html / f"{page_name}.html"
-    for tag in parse(path).find_all(True):
+    for tag in elements(path).iter("*"):
         for key in ("href", "src"):
             link = urlsplit(tag.get(key) or "")
             if link.scheme == "data":
                 continue  # it brings with it what it shows
             if link.scheme or link.netloc:
-                assert tag.name == "a", f"{tag.name} fetches {tag[key]}"
+                assert tag.tag == "a", f"{tag.tag} fetches {tag.get(key)}"
                 continue
             target = (path.parent / unquote(link.path)).resolve() if link.path else path
-            assert target.exists(), f"{tag[key]} does not exist"
+            assert target.exists(), f"{tag.get(key)} does not exist"
             if link.fragment and target.suffix == ".html":
-                assert unquote(link.fragment) in anchors(target), f"no anchor {tag[key]}"
+                assert unquote(link.fragment) in anchors(target), f"no anchor {tag.get(key)}"
 
 
 @every_page
 def test_ids_are_unique(book: Book, page_name: str) -> None:
-    article = parse(book.html / f"{page_name}.html").find("article")
-    ids = Counter(tag["id"] for tag in article.find_all(id=True))
+    ids = Counter(elements(book.html / f"{page_name}.html").xpath("//article//@id"))
+    assert ids
     assert [name for name, times in ids.items() if times > 1] == []
 
 

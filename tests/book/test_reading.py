@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.conftest import PHONE, Book, watched
-from tests.pages import DESKTOP, MADE, PAGES, parse, visit
+from tests.pages import DESKTOP, MADE, PAGES, elements, visit
 
 pytestmark = pytest.mark.browser
 
@@ -212,7 +212,8 @@ def resize(page: Page, screen: dict[str, int]) -> None:
 
 
 def test_every_formula_is_set(book: Book, opened: Page, page_name: str) -> None:
-    expected = len(parse(book.html / f"{page_name}.html").select("article .math"))
+    articles = elements(book.html / f"{page_name}.html").iter("article")
+    expected = sum(len(article.find_class("math")) for article in articles)
     unset = opened.evaluate(
         """() => [...document.querySelectorAll('article .math')]
             .filter(m => !m.querySelector('mjx-container')).map(m => m.textContent)"""
