@@ -457,6 +457,11 @@ def test_draws_lie_where_the_density_says_that_it_lives(name: str, index: int) -
     assert draws.shape[1:] == density.batch_shape + density.event_shape
     with torch.no_grad():
         assert density.log_prob(draws).isfinite().all()
+    if density.has_rsample:
+        assert density.rsample((7,)).shape == draws.shape
+    else:  # monte_carlo_kl and the models ask for it
+        with pytest.raises(NotImplementedError):
+            density.rsample((7,))
     try:
         support = density.support
     except NotImplementedError:

@@ -164,3 +164,14 @@ def test_wrong_shapes_are_named() -> None:
     for estimator in (score_function_gradient, pathwise_gradient):
         with pytest.raises(ValueError, match="one for each code"):
             estimator(lambda z: (z**2).sum(), q, draw(4, q))
+
+
+@pytest.mark.parametrize("estimate", [score_function_gradient, pathwise_gradient])
+def test_whole_numbers_have_no_gradient(estimate) -> None:
+    q = DiagonalGaussian(torch.zeros(2), torch.zeros(2))
+    with pytest.raises(ValueError, match=r"noise has dtype torch\.int64; expected floats"):
+        estimate(lambda z: z.sum(-1), q, torch.ones(4, 2).long())
+    with pytest.raises(ValueError, match="what f gave has dtype torch\\.int64; expected floats"):
+        estimate(lambda z: z.sum(-1).long(), q, torch.ones(4, 2))
+    with pytest.raises(ValueError, match="expected floats"):
+        leave_one_out(torch.arange(4))

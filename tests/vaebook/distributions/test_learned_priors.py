@@ -17,8 +17,10 @@ from torch.distributions import (
 )
 
 from tests.properties import a_few, normal, seeds, uniform
+from vaebook._checks import already_checked
 from vaebook.distributions import (
     DiagonalGaussian,
+    FixedPrior,
     FlowDistribution,
     FlowPrior,
     GaussianLikelihood,
@@ -526,3 +528,19 @@ def test_weights_may_be_rounded_and_no_more() -> None:
     for total in (1 - 3e-4, 1 + 3e-4):
         with pytest.raises(ValueError, match="expected 1"):
             Mixture(torch.tensor([0.5, total - 0.5]).log(), components)
+
+
+def test_a_fixed_prior_takes_codes_on_trust_where_they_have_been_checked() -> None:
+    """To look at values would make a processor wait for its accelerator in each step."""
+    given = torch.distributions.Independent(
+        torch.distributions.Normal(torch.zeros(2), torch.ones(2), validate_args=True), 1,
+        validate_args=True,
+    )  # fmt: skip
+    prior, bad = FixedPrior(given), torch.tensor([[0.0, torch.nan]])
+    for _ in range(2):
+        with pytest.raises(ValueError, match="within the support"):
+            prior().log_prob(bad)
+        with already_checked():
+            assert prior().log_prob(bad).isnan().all()
+        prior = prior.double().float()
+    assert given.base_dist._validate_args, "what was given is left as it was"

@@ -1,5 +1,7 @@
 """Encoders and decoders: shapes, sizes, and what they refuse."""
 
+from dataclasses import FrozenInstanceError
+
 import pytest
 import torch
 from torch import nn
@@ -212,3 +214,19 @@ def test_wrong_numbers_in_a_plan() -> None:
         ):
             with pytest.raises(ValueError, match=message):
                 build()
+
+
+def test_the_picture_lies_in_the_middle_of_its_frame() -> None:
+    """Two rows and ten columns in eight by sixteen: three on either side."""
+    encoder = Conv((2, 2, 2), 4, background=1.0).encoder((1, 2, 10), 3)
+    framed = nn.Sequential(*list(encoder)[:2])(torch.zeros(1, 1, 2, 10))
+    assert framed.shape == (1, 1, 8, 16)
+    assert torch.equal(framed[0, 0].nonzero().amin(0), torch.tensor([3, 3]))
+    assert torch.equal(framed[0, 0].nonzero().amax(0), torch.tensor([4, 12]))
+
+
+def test_a_plan_is_a_value_that_models_share() -> None:
+    assert {MLP((4,)), MLP((4,)), Conv(), Conv()} == {MLP((4,)), Conv()}
+    for plan in (MLP(), Conv()):
+        with pytest.raises(FrozenInstanceError):
+            plan.hidden = 3  # type: ignore[misc]

@@ -11,6 +11,7 @@ from torch.distributions import constraints
 from tests.properties import normal
 from vaebook.distributions import HypersphericalUniform, PowerSpherical
 from vaebook.models.posteriors import POSTERIORS, check_support
+from vaebook.training import seeded
 
 
 def test_beta_has_the_sigmoid_of_its_first_outputs_for_mean() -> None:
@@ -94,3 +95,27 @@ def test_a_prior_must_reach_as_far_as_the_codes() -> None:
         check_support("power spherical", 2, constraints.real_vector)
     with pytest.raises(ValueError, match="posterior is 'normal'"):
         check_support("normal", 2, None)
+
+
+@pytest.mark.parametrize("family", POSTERIORS)
+def test_a_picture_s_posterior_does_not_depend_on_the_others(family: str) -> None:
+    """Its moments, its entropy and its density, for codes of its own and for several of each."""
+    plan = POSTERIORS[family]
+    output = normal(0, 5, plan.num_outputs(3))
+    together = plan.build(output, 3)
+    with seeded(0):
+        codes = together.sample((4,))
+    assert codes.shape == (4, 5, 3)
+    assert together.batch_shape == (5,)
+    for row in range(5):
+        alone = plan.build(output[row : row + 1], 3)
+        found = alone.log_prob(codes[:, row : row + 1])
+        np.testing.assert_allclose(together.log_prob(codes)[:, row], found[:, 0], rtol=1e-5)
+        for moment in ("mean", "variance"):
+            try:
+                expected = getattr(alone, moment)[0]
+            except NotImplementedError:
+                assert family == "power spherical"
+                continue
+            np.testing.assert_allclose(getattr(together, moment)[row], expected, rtol=1e-5)
+        np.testing.assert_allclose(together.entropy()[row], alone.entropy()[0], rtol=1e-5)
