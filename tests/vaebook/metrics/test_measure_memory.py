@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 import torch
-from torch.autograd import DeviceType
-from torch.profiler import ProfilerActivity, profile
 
+from tests.memory import MIB, peak_memory
 from tests.properties import normal, uniform
 from tests.vaebook.metrics.measure_table import all_measures
 from vaebook import metrics
@@ -15,29 +14,8 @@ from vaebook.distributions import DiagonalGaussian
 from vaebook.models import MLP, VAE
 from vaebook.training import seeded
 
-MIB = 2**20
 LIMIT = 128 * MIB  # a matrix of 4,000 × 4,000 numbers is 61 MiB, and a measure needs several
 N = 4000
-
-
-def peak_memory(measure: Callable[[], Any]) -> int:
-    """The most bytes that torch held at one time for what the call allocated itself."""
-    with profile(
-        activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True
-    ) as watched:
-        measure()
-    assert watched.profiler is not None
-    events = watched.profiler.kineto_results.events()
-    steps = sorted(
-        (event.start_ns(), event.nbytes())
-        for event in events
-        if event.name() == "[memory]" and event.device_type() == DeviceType.CPU
-    )
-    held = most = 0
-    for _, size in steps:
-        held += size
-        most = max(most, held)
-    return most
 
 
 def vae(latent_dim: int = 2) -> VAE:
