@@ -11,9 +11,18 @@ from vaebook.metrics import (
     Reference,
     expected_coverage,
     measure_samples,
+    power_spectrum,
     precision_recall,
 )
-from vaebook.metrics.dogs import factor_overlap, nearest_dog, overlap_ceiling
+from vaebook.metrics.dogs import (
+    DOG_THRESHOLD,
+    NearestDog,
+    coverage,
+    factor_overlap,
+    nearest_dog,
+    overlap_ceiling,
+)
+from vaebook.metrics.latent.two_sample import ClassifierTest
 
 DOGS = load_dogs(200, 8, 100)
 TEST, TRAINING = DOGS.test.images, DOGS.train.images
@@ -120,3 +129,82 @@ def test_only_what_is_asked_for_is_there(fresh: Tensor) -> None:
 def test_what_is_missing_is_said(measures: list[str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         measure_samples(GREY, Reference(TEST), measures)
+
+
+def test_shares_of_dogs_within_multiples_of_the_threshold() -> None:
+    """Thresholds of 0.02, 0.03, 0.04, 0.05, 0.06 and 0.08 of RMSE."""
+    distance = torch.tensor([0.01, 0.025, 0.035, 0.045, 0.055, 0.07, 0.09])
+    factors = sample_factors(7, seed=1)
+    found = NearestDog(distance, factors, torch.zeros(7, 1, 32, 32))
+    row = measure_samples(GREY, REFERENCE, ["dogs"], found=found)
+    assert row["distance"] == pytest.approx(0.045)
+    assert row["validity"] == pytest.approx(3 / 7)
+    shares = {"0.5": 1, "0.75": 2, "1.25": 4, "1.5": 5, "2": 6}
+    for factor, number in shares.items():
+        assert row[f"validity_at_{factor}"] == pytest.approx(number / 7), factor
+    assert row["coverage"] == pytest.approx(coverage(factors[:3]))
+    at_the_threshold = found._replace(distance=torch.full((7,), DOG_THRESHOLD))
+    assert measure_samples(GREY, REFERENCE, ["dogs"], found=at_the_threshold)["validity"] == 1
+
+
+def test_fine_is_the_upper_half_of_the_frequencies(fresh: Tensor) -> None:
+    row = measure_samples(fresh[:9], REFERENCE, ["spectrum"])
+    power, of_test = power_spectrum(fresh[:9]), power_spectrum(TEST)
+    assert len(power) == 17
+    assert row["fine"] == pytest.approx(float(power[8:].sum() / of_test[8:].sum()))
+    for k in (0, 7, 16):
+        assert row[f"power_{k}"] == pytest.approx(float(power[k] / of_test[k]))
+    assert len(row) == 17 + 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "size"), [({}, 60), ({"num_told_apart": 20}, 20), ({"num_told_apart": 999}, 60)]
+)
+def test_as_many_are_told_apart_as_there_are_of_both(
+    settings: dict[str, int], size: int, fresh: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of the samples and the first of the test pictures, from a seed."""
+    seen: list[object] = []
+
+    def fake(real: Tensor, samples: Tensor, *, seed: int) -> ClassifierTest:
+        seen.extend((real, samples, seed))
+        return ClassifierTest(0.75, 0.5, 0.0)
+
+    monkeypatch.setattr("vaebook.metrics.samples.measure.picture_classifier_test", fake)
+    row = measure_samples(fresh[:60], REFERENCE, ["classifier"], seed=3, **settings)
+    assert row == {"told_apart": 0.75}
+    assert torch.equal(seen[0], TEST[:size])
+    assert torch.equal(seen[1], fresh[:size])
+    assert seen[2] == 3
+    few = Reference(TEST[:7])
+    measure_samples(fresh[:60], few, ["classifier"])
+    assert len(seen[3]) == len(seen[4]) == 7
+
+
+def test_the_first_samples_are_judged(fresh: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Tensor] = []
+
+    def fake(images: Tensor) -> NearestDog:
+        seen.append(images)
+        num = len(images)
+        return NearestDog(torch.zeros(num), sample_factors(num, seed=0), images)
+
+    monkeypatch.setattr("vaebook.metrics.samples.measure.nearest_dog", fake)
+    measure_samples(fresh[:9], REFERENCE, ["dogs"], num_judged=4)
+    measure_samples(fresh[:9], REFERENCE, ["dogs"])
+    assert torch.equal(seen[0], fresh[:4])
+    assert torch.equal(seen[1], fresh[:9])
+
+
+def test_what_is_known_of_the_reference_is_computed_once() -> None:
+    calls: list[int] = []
+
+    def counted(images: Tensor) -> Tensor:
+        calls.append(len(images))
+        return bands(images)
+
+    reference = Reference(TEST, TRAINING, counted)
+    for _ in range(2):
+        measure_samples(TRAINING[:20], reference, ["features", "kernel", "neighbours"])
+    assert calls == [100, 20, 20]
+    assert reference.held_out_distance is reference.held_out_distance
