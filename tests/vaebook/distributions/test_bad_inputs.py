@@ -432,3 +432,54 @@ def test_a_baseline_fits_the_values() -> None:
         assert "expected a number, (5,) or (7, 5)" in (message or "")
     whole = torch.zeros(5, dtype=torch.long)
     assert "expected floats" in (refusal("score_function_gradient", "baseline", whole) or "")
+
+
+# --- what is meant where nothing is said --------------------------------------------------------
+
+# What the chapters' models and the records were made with.
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "integrate": {"start": 0.0, "end": 1.0, "num_steps": 20},
+    "ContinuousFlow": {"num_steps": 20},
+    "fit_mixture": {"num_components": 10},
+    "fit_flow": {"num_epochs": 10, "lr": 3e-3},
+    "fit_codes": {"autoregressive": False, "num_epochs": 15},
+    "fit_flow_matching": {
+        "scale": 1.0,
+        "num_epochs": 60,
+        "batch_size": 128,
+        "lr": 1e-2,
+        "hidden": 256,
+        "num_steps": 20,
+    },
+    "SplineFlow": {"num_transforms": 2, "hidden": (64, 64), "num_bins": 8},
+    "FlowPrior": {"num_transforms": 2, "hidden": (64, 64), "num_bins": 8},
+    "VelocityNetwork": {"hidden": 256},
+    "MADE": {"hidden": (256, 256), "num_values": 1},
+    "MixturePrior": {"num_components": 50},
+    "AutoregressiveLikelihood": {"hidden": (256,), "dropout": 0.0},
+    "GaussianLikelihood": {"sigma": 0.1},
+    "LearnedGaussianLikelihood": {"initial_sigma": 0.1},
+    "PixelGaussianLikelihood": {"initial_sigma": 0.1, "floor": 1 / 255},
+    "PredictedGaussianLikelihood": {"initial_sigma": 0.1, "floor": 1 / 255},
+    "LaplaceLikelihood": {"scale": 0.1 / 2**0.5},  # a standard deviation of 0.1
+    "DiscretizedLogisticLikelihood": {"initial_scale": 0.05, "levels": 256},
+    "grey_level_log_prob": {"levels": 256},
+    "optimal_sigma": {"per_pixel": False},
+    "quadrature_kl": {"num_points": 4001},
+    "jensen_shannon": {"num_points": 4001},
+    "score_function_gradient": {"baseline": 0.0},
+    "translate_loss": {"reconstruction_weight": 1.0, "kl_weight": 1.0},
+    "mmd": {"unbiased": True},
+    "as_prior": {"learned": True},
+}
+
+
+@pytest.mark.parametrize("name", calls())
+def test_what_is_left_out_is_what_the_records_were_made_with(name: str) -> None:
+    parameters = inspect.signature(getattr(d, name)).parameters.values()
+    plain = {p.name: p.default for p in parameters if isinstance(p.default, int | float | tuple)}
+    defaults = {key: value for key, value in plain.items() if key not in ("seed", "scales")}
+    assert plain.get("seed", 0) == 0
+    assert defaults == DEFAULTS.get(name, {})
+    if "scales" in plain:  # those of the program of Tolstikhin et al. (2018)
+        assert plain["scales"] == (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)

@@ -1,6 +1,7 @@
 """What holds for every measure: what it takes and refuses, that it never trains, on any device."""
 
 import copy
+import inspect
 import re
 from typing import Any
 
@@ -371,3 +372,45 @@ def test_model_and_data_may_be_on_different_devices(name: str, where: str) -> No
             assert number.device.type == images.device.type
         if not drawn:  # other generators draw other numbers
             close(number.cpu().double(), other.double(), rtol=2e-3, atol=2e-3)
+
+
+# --- what is meant where nothing is said --------------------------------------------------------
+
+# The records were made with these, and readers compare their own numbers with the book's.
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "active_units": {"threshold": 0.01},  # Burda, Grosse & Salakhutdinov (2016)
+    "auroc": {"num_resamples": 500},
+    "choose_threshold": {"false_alarms": 0.05},
+    "density_coverage": {"num_neighbours": 5},  # Naeem et al. (2020)
+    "evaluate_elbo": {"num_samples": 1, "batch_size": 500},
+    "expected_coverage": {"num_neighbours": 5},
+    "factor_overlap": {"num_bins": 10},
+    "grid_posterior": {"limit": 6.0, "num_points": 241, "batch_size": 2000},
+    "importance_log_weights": {"batch_size": 1000},
+    "importance_weighted_nll": {"num_samples": 100, "batch_size": 100},
+    "invert": {"num_candidates": 2000, "num_starts": 4, "num_steps": 200, "lr": 0.05},
+    "laplace_proposal": {"num_steps": 20, "widen": 1.0},
+    "log_ball_volume": {"radius": 1.0},
+    "log_mean_interval": {"num_errors": 1.96},  # 95 % of a normal distribution
+    "minibatch_mutual_information": {"num_batches": 10},
+    "mmd_test": {"num_permutations": 199},  # p-values in steps of 1/200
+    "neighbour_distance": {"num_neighbours": 5},
+    "overlap_ceiling": {"num_bins": 10},
+    "picture_classifier_test": {"num_epochs": 20},
+    "posterior_parameters": {"batch_size": 500},
+    "precision_recall": {"num_neighbours": 3},  # Kynkäänniemi et al. (2019)
+    "principal_dimensions": {"share": 0.99},
+    "prior_monte_carlo_log_likelihood": {"num_samples": 1000, "batch_size": 1000},
+    "quadrature_elbo": {"num_nodes": 20},
+    "split_rate": {"num_samples": 1000},
+    "vae_anomaly_scores": {"num_samples": 50, "batch_size": 100},
+    "validity": {"threshold": 0.04},
+}
+
+
+@pytest.mark.parametrize("name", table())
+def test_what_is_left_out_is_what_the_records_were_made_with(name: str) -> None:
+    parameters = inspect.signature(all_measures()[name]).parameters.values()
+    defaults = {p.name: p.default for p in parameters if isinstance(p.default, int | float)}
+    assert defaults.pop("seed", 0) == 0
+    assert defaults == DEFAULTS.get(name, {})

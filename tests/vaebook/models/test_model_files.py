@@ -1,5 +1,6 @@
 """A model that comes out of a file is the model that went in, or the file is refused."""
 
+import inspect
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -505,3 +506,46 @@ def test_a_model_saved_on_a_gpu_loads_anywhere(prior: str, tmp_path: Path) -> No
     save_run(run, {"model": model.state_dict()})
     state = load_run(run, {"model"})["model"]
     assert {value.device.type for value in state.values()} == {"cpu"}
+
+
+# --- what is meant where nothing is said --------------------------------------------------------
+
+# What the chapters' models and the records were made with.
+DEFAULTS: dict[str, dict[str, object]] = {
+    "MLP": {"hidden": (400,), "background": 0.0},
+    "Conv": {"channels": (16, 32), "hidden": 256, "background": 0.0, "blank": 0.0},
+    "VAE": {"beta": 1.0, "free_bits": 0.0, "sample_codes": True},
+    "ConditionalVAE": {
+        "prior_hidden": 256,
+        "beta": 1.0,
+        "encoder_sees": True,
+        "decoder_sees": True,
+    },
+    "GAN": {
+        "gradient_penalty": 0.0,
+        "spectral_norm": False,
+        "discriminator_lr": 1.0,
+        "betas": (0.5, 0.99),
+    },
+    "VAEGAN": {
+        "beta": 1.0,
+        "adversarial_weight": 1.0,
+        "gradient_penalty": 0.0,
+        "discriminator_lr": 1.0,
+        "betas": (0.5, 0.99),
+    },
+    "WassersteinAutoencoder": {"mmd_weight": 1000.0},
+    "VQVAE": {"num_codes": 16, "codebook_size": 32, "code_dim": 4, "commitment": 1.0},
+    "Codebook": {"decay": 0.99, "least_share": 0.03},
+    "IncompleteVAE": {"num_importance": 1},
+    "FactorRegressor": {"num_features": 64, "background": 0.0},
+    "ClassClassifier": {"num_features": 64, "background": 0.0},
+}
+
+
+@pytest.mark.parametrize("name", [name for name in m.__all__ if isinstance(getattr(m, name), type)])
+def test_what_is_left_out_is_what_the_records_were_made_with(name: str) -> None:
+    parameters = inspect.signature(getattr(m, name)).parameters.values()
+    plain = {p.name: p.default for p in parameters if isinstance(p.default, int | float | tuple)}
+    plain.pop("scales", None)  # of the kernel, which distributions pins
+    assert plain == DEFAULTS.get(name, {})
