@@ -1,6 +1,7 @@
 """The training loop against a plain loop written out, and everything it promises about seeds."""
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pytest
@@ -9,7 +10,18 @@ from torch import Tensor, nn
 
 from tests.properties import uniform
 from vaebook.models import MLP, VAE, Autoencoder
-from vaebook.training import Callback, History, KeepBest, Step, fit, seeded, stream_seed
+from vaebook.training import (
+    Callback,
+    History,
+    KeepBest,
+    Player,
+    Step,
+    WarmUp,
+    WeightAverage,
+    fit,
+    seeded,
+    stream_seed,
+)
 from vaebook.training.fit import mean_loss
 
 IMAGE_SHAPE = (1, 4, 4)
@@ -413,3 +425,40 @@ def test_seeds() -> None:
     for bad in (-1, 2**64, 1.5, None, True, "0"):
         with pytest.raises(ValueError, match="expected a whole number"), seeded(bad):  # type: ignore[arg-type]
             pass
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (fit, {"drop_last": False, "seed": 0, "callbacks": (), "resume": False}),
+        (WarmUp, {"num_cycles": 1, "hold": 0}),
+        (WeightAverage, {"decay": 0.995}),
+        (Player, {"betas": (0.9, 0.999), "lr_factor": 1.0}),  # Adam's own, Kingma & Ba (2015)
+    ],
+)
+def test_what_is_left_out_is_what_the_records_were_made_with(
+    function: Callable[..., object], expected: dict[str, object]
+) -> None:
+    parameters = inspect.signature(function).parameters.values()
+    plain = {p.name: p.default for p in parameters if isinstance(p.default, int | float | tuple)}
+    assert plain == expected
+
+
+def test_batches_are_of_128_and_adam_steps_by_a_thousandth_by_default() -> None:
+    """As fit's docstring has it."""
+    sizes: list[int] = []
+
+    class Line(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.place = nn.Parameter(torch.zeros(()))
+
+        def loss(self, rows: torch.Tensor) -> torch.Tensor:
+            sizes.append(len(rows))
+            return self.place.expand(len(rows))
+
+    model = Line()
+    fit(model, torch.zeros(300, 1), num_epochs=1, progress=False)
+    assert sizes == [128, 128, 44]
+    # where the gradient is 1 throughout, each step of Adam is its rate
+    assert float(model.place.detach()) == pytest.approx(-3e-3, rel=1e-5)
