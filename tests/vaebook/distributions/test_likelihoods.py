@@ -19,6 +19,7 @@ from vaebook.distributions import (
     LearnedGaussianLikelihood,
     Likelihood,
 )
+from vaebook.distributions.likelihoods import as_likelihood
 from vaebook.training import seeded
 
 ALL = {
@@ -329,3 +330,46 @@ def test_wrong_settings_of_grey_levels() -> None:
         DiscretizedLogisticLikelihood(0)
     with pytest.raises(ValueError, match="levels is 1"):
         DiscretizedLogisticLikelihood(levels=1)
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize(
+    "shape", [(1, 3, 3), (3, 3, 3), (2, 2, 3), (2, 4, 3), (2, 3, 2), (2, 3, 4)]
+)
+def test_neither_smaller_nor_larger_images_are_taken(name: str, shape: tuple[int, ...]) -> None:
+    distribution = ALL[name]()(torch.zeros(4, 2, 3, 3))
+    with pytest.raises(ValueError, match=r"expected \(2, 3, 3\) at the end"):
+        distribution.log_prob(torch.zeros(4, *shape))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_image_is_one_event(name: str) -> None:
+    """Its support says of each image whether it has a probability."""
+    likelihood = ALL[name]()
+    output = torch.zeros(4, 2, 3, 3)
+    distribution = likelihood(output)
+    assert likelihood.output_shape((2, 3, 3)) == (2, 3, 3)
+    if name != "discretised logistic":
+        images = torch.ones(4, 2, 3, 3)
+        images[0] = torch.nan
+        assert distribution.support.check(images).tolist() == [False, True, True, True]
+    gradients_pass = name in ("gaussian", "learned gaussian")
+    assert distribution.has_rsample == gradients_pass
+
+
+def test_the_share_of_grey_pixels_counts_those_beyond_black_and_white() -> None:
+    images = torch.tensor([0.0, 1.0, -0.5, 1.5, 0.3, 1.0, 0.0, 1.0]).reshape(1, 1, 2, 4)
+    with pytest.raises(ValueError, match=r"^37\.5 % of the pixels are neither 0 nor 1"):
+        BernoulliLikelihood().check(images)
+    BernoulliLikelihood().check(images.round().clamp(0, 1))
+
+
+def test_a_likelihood_that_is_left_out_is_gaussian_with_a_tenth() -> None:
+    likelihood = as_likelihood(None)
+    assert isinstance(likelihood, GaussianLikelihood)
+    assert likelihood.sigma == pytest.approx(0.1)
+    given = BernoulliLikelihood()
+    assert as_likelihood(given) is given
+    for wrong in ("bernoulli", BernoulliLikelihood):
+        with pytest.raises(ValueError, match="expected an object of a class of likelihoods"):
+            as_likelihood(wrong)  # type: ignore[arg-type]
