@@ -24,6 +24,7 @@ PRELOADED = [
     *("matplotlib.pyplot", "safetensors.torch", "pooch", "requests", "jaxtyping", "tqdm.auto"),
     *("hypothesis", "hypothesis.strategies", "pytest", "nbval.plugin", "http.server"),
     *("playwright.sync_api", "filelock", "xdist.remote", "xdist.scheduler", "zuko"),
+    *("pikepdf", "yaml", "lxml.html", "lxml.html.builder"),
     # what pytest would load itself, in each process anew
     *("_hypothesis_pytestplugin", "xdist.plugin", "xdist.looponfail", "pdb", "readline"),
     *("_pytest.assertion.rewrite", "_pytest.cacheprovider", "_pytest.capture", "_pytest.doctest"),
@@ -73,7 +74,7 @@ def run_tests(
     """Run pytest with ``arguments`` in the copy at ``root``."""
     log, report = root / "log.txt", root / "report.xml"
     report.unlink(missing_ok=True)
-    options = ["-q", "-p", "no:cacheprovider", "--tb=short", f"--junitxml={report}"]
+    options = ["-q", "-p", "no:cacheprovider", "--tb=line", f"--junitxml={report}"]
     options += ["-x"] if stop_early else []
     start = time.perf_counter()
     process = context.Process(target=pytest_in, args=(root, [*options, *arguments], log))  # type: ignore[attr-defined]
