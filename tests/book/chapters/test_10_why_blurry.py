@@ -208,7 +208,7 @@ def test_the_reference_has_a_sharpness_of_0_40(rebuilt: pd.DataFrame) -> None:
 def test_training_length_moves_the_blur_most(rebuilt: pd.DataFrame) -> None:
     rows = paired_differences(rebuilt, "change", "reference: VAE", ["sharpness"])
     change = rows.set_index("change")["mean"].round(2)
-    assert change["steps: a quarter"] == change.min() == -0.31
+    assert change["steps: a fifth"] == change.min() == -0.31
     assert change["steps: four times"] == 0.22
     others = change[~change.index.str.startswith("steps")].abs().sort_values(ascending=False)
     assert set(others.index[:2]) == {"width: 128", "code size: 2"}
