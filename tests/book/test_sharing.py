@@ -1,6 +1,5 @@
 """The book can be found and shared: descriptions, cards, addresses, buttons, 404, workflows."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -19,8 +18,9 @@ from docutils.utils import new_document
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route
 
+from tests.builds import jupyter_book
 from tests.conftest import ROOT, Book, run
-from tests.pages import PAGES, TOC, every_page, parse
+from tests.pages import PAGES, TOC, elements, every_page, parse
 
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 from page_description import describe
@@ -29,17 +29,23 @@ from social_card import BELL, draw_card
 BASE, REPOSITORY = "https://someone.example/why-normal", "https://github.com/someone/why-normal"
 CHAPTER = "book/10-why-blurry"
 ELSEWHERE = ("mybinder", "colab", "github.com")
+BUTTONS = (
+    "dropdown-launch-buttons",
+    "dropdown-source-buttons",
+    "source-repository",
+    "source-issues",
+)
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 
 
 def tags(path: Path) -> dict[str, str]:
     """The named tags of a page's head; each may stand there once."""
     found: dict[str, str] = {}
-    for tag in parse(path).find("head").find_all("meta"):
+    for tag in elements(path).xpath("/html/head//meta"):
         name = tag.get("property") or tag.get("name")
         if name and name.startswith(("og:", "twitter:", "description", "robots")):
             assert name not in found, f"{name} stands twice"
-            found[name] = tag["content"]
+            found[name] = tag.attrib["content"]
     return found
 
 
@@ -68,10 +74,13 @@ def test_every_page_is_described_in_plain_words_of_its_own(book: Book) -> None:
 def test_a_page_carries_what_other_sites_read(book: Book, page_name: str) -> None:
     path = book.html / f"{page_name}.html"
     found = tags(path)
+    title = next(elements(path).find(".//article").iter("h1"))
+    aside = {part for name in ("headerlink", "section-number") for part in title.find_class(name)}
     heading = "".join(
         text
-        for text in parse(path).find("article").find("h1").strings
-        if not text.find_parent(class_=["headerlink", "section-number"])
+        for text in title.xpath(".//text()")
+        if aside.isdisjoint(text.getparent().iterancestors())
+        and (text.is_tail or text.getparent() not in aside)
     )
     assert found["og:title"] == heading.strip()
     assert found["og:site_name"] == "Why Normal?"
@@ -93,11 +102,11 @@ def test_without_addresses_nothing_needs_one(book: Book) -> None:
         pytest.skip("the addresses are set")
     assert not (book.html / "sitemap.xml").exists()
     for path in built(book):
-        page = parse(path)
-        assert page.find("link", rel="canonical") is None
+        page = elements(path)
+        assert page.xpath("//link[contains(@rel, 'canonical')]") == []
         assert "og:url" not in tags(path)
-        assert not page.select(".dropdown-launch-buttons, .dropdown-source-buttons")
-        assert not page.select('[class*="source-repository"], [class*="source-issues"]')
+        for part in BUTTONS:
+            assert page.xpath(f"//*[contains(@class, '{part}')]") == []
 
 
 def test_the_icons_are_drawn(book: Book) -> None:
@@ -231,14 +240,8 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config, urls = re.subn(r'(\n  url: (?:&\w+ )?)"[^"]*"', rf'\1"{REPOSITORY}"', config)
     assert (bases, urls) == (1, 1), "each address stands in one place"
     (folder / "_config.yml").write_text(config, encoding="utf-8")
-    done = run(
-        sys.executable,
-        *("-c", "from jupyter_book.cli.main import main; main()"),
-        *("build", folder),
-        cwd=ROOT,
-        env={**os.environ, "NO_COLOR": "1", "PYTHONUTF8": "1"},
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    code, out, err = jupyter_book("build", folder)
+    assert code == 0, out + err
     return folder / "_build" / "html"
 
 
