@@ -31,6 +31,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# Large blocks stay with the process: glibc would give each back to the system, and ask for it anew.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", "1000000000")
+    os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", "2000000000")
+
 # One worker, one core: beside another, a second thread costs more than it brings. Torch has read
 # the variable already; what a test starts, reads it anew, and adds up in the same order.
 if "PYTEST_XDIST_WORKER" in os.environ:
