@@ -123,7 +123,11 @@ def run_at_once(folder: str, commands: list[list[str]]) -> list[tuple[int, str]]
             )
             for command, log in zip(commands, logs, strict=True)
         ]
-        codes = [process.wait(TIMEOUT) for process in processes]
+        try:
+            codes = [process.wait(TIMEOUT) for process in processes]
+        finally:
+            for process in processes:
+                process.kill()  # one that hangs; of one that has ended there is nothing to kill
         for log in logs:
             log.seek(0)
         return [(code, log.read()) for code, log in zip(codes, logs, strict=True)]
