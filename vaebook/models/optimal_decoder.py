@@ -11,7 +11,7 @@ from vaebook.distributions import DiagonalGaussian
 class OptimalDecoder:
     r"""The decoder that no other beats in squared error on a set of pictures, for fixed posteriors.
 
-    .. math:: f^*(z) = \sum_i w_i(z)\, x_i, \qquad
+    .. math:: g^*(z) = \sum_i w_i(z)\, x_i, \qquad
               w_i(z) = \frac{q(z \mid x_i)}{\sum_j q(z \mid x_j)}
 
     It is the mean picture of all that could have sent the code z. It has no weights and is not
