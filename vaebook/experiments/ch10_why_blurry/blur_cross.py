@@ -49,7 +49,7 @@ RECIPES: tuple[Recipe, ...] = (
 
 
 def train(recipe: Recipe, data: ImageData, *, seed: int) -> VAE:
-    """A VAE by the recipe, trained for as many steps on fewer or more dogs, but passes are whole."""
+    """A VAE by the recipe: as many steps on fewer or more dogs, but passes are whole."""
     likelihood: Likelihood = GaussianLikelihood(SIGMA)
     if recipe.laplace:
         likelihood = LaplaceLikelihood(SIGMA / 2**0.5)  # the same standard deviation
