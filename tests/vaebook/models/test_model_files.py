@@ -549,3 +549,16 @@ def test_what_is_left_out_is_what_the_records_were_made_with(name: str) -> None:
     plain = {p.name: p.default for p in parameters if isinstance(p.default, int | float | tuple)}
     plain.pop("scales", None)  # of the kernel, which distributions pins
     assert plain == DEFAULTS.get(name, {})
+
+
+def test_files_of_weights_hold_no_constants() -> None:
+    """What a plan determines is not saved, so that older files still fit."""
+    parts: dict[str, nn.Module] = {
+        "_zeros": d.SplineFlow(2, num_transforms=1, hidden=(4,)),
+        "mask": d.MADE(3, (4,)),
+        "_place": VAE(SHAPE, 2, network=NET),
+        "low": m.FactorRegressor(SHAPE, torch.zeros(3), torch.ones(3)),
+    }
+    for constant, part in parts.items():
+        assert constant in {name.rpartition(".")[2] for name, _ in part.named_buffers()}
+        assert constant not in {name.rpartition(".")[2] for name in part.state_dict()}

@@ -22,6 +22,7 @@ from torch.optim.lr_scheduler import (
 from tests.small_models import Denoiser, Duel, Exact, Recorder, built, numbered, rows, weights
 from vaebook.training import Callback, Player, Step, fit, seeded, stream_seed
 from vaebook.training.capture import make_capturable
+from vaebook.training.failures import bad_number
 from vaebook.training.fit import mean_loss
 
 NUM, SIZE, EPOCHS, SEED = 20, 6, 4, 3
@@ -587,3 +588,38 @@ def test_no_two_streams_of_a_run_share_numbers(monkeypatch: pytest.MonkeyPatch) 
     names = ("noise", "order", "callbacks", "validation")
     assert sorted(begun) == sorted([0, *(stream_seed(0, name) for name in names)])
     assert len(set(begun)) == 5
+
+
+class Holds(nn.Module):
+    """A weight, a mask of infinities, and a buffer that was NaN before training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(2))
+        self.register_buffer("mask", torch.tensor([0.0, -torch.inf]))
+        self.register_buffer("gap", torch.tensor([torch.nan]))
+        self.register_buffer("count", torch.tensor(3))
+
+
+def test_what_a_run_may_carry_along_and_what_not() -> None:
+    model = Holds()
+    optimizer = torch.optim.Adam(model.parameters())
+    model.weight.sum().backward()
+    optimizer.step()
+    bad = partial(bad_number, model, [optimizer], from_the_start={"gap"})
+    assert bad() is None
+    assert bad_number(model, [optimizer]) == "the buffer gap"
+    kept = optimizer.state[model.weight]
+    kept["step"].fill_(torch.inf)  # no memory of a gradient: its shape is not the weight's
+    assert bad() is None
+    kept["exp_avg"][1] = torch.inf
+    assert bad() == "the optimiser's exp_avg of weight"
+    model.mask[0] = torch.nan
+    assert bad() == "the buffer mask"
+    for value in (torch.nan, torch.inf):
+        model.weight.data[0] = value
+        assert bad() == "the parameter weight"
+    model.weight.data.fill_(1e30)  # whose norm overflows single precision
+    model.mask.zero_()
+    kept["exp_avg"].zero_()
+    assert bad() is None

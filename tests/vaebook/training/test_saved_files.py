@@ -19,7 +19,7 @@ from tests.properties import uniform
 from vaebook.distributions import unit_laplace
 from vaebook.models import MLP, VAE, Autoencoder
 from vaebook.training import fit, load_weights, save_weights, seeded
-from vaebook.training.checkpoint import first_of, load_run, save_run, sealed
+from vaebook.training.checkpoint import first_of, load_run, save_run, sealed, size_of_run
 
 IMAGE_SHAPE = (1, 4, 4)
 NORMAL = Independent(Normal(torch.zeros(2), torch.ones(2)), 1)
@@ -406,3 +406,12 @@ def test_a_value_in_the_header_is_not_taken_for_the_checksum(tmp_path: Path) -> 
 )
 def test_a_long_list_says_how_many_more_there_are(number: int, said: str) -> None:
     assert first_of([str(place) for place in range(number)]) == said
+
+
+def test_the_size_of_a_run_is_that_of_its_numbers_and_letters() -> None:
+    """Eight bytes for a number, one for a letter, and the tensors as they are."""
+    state = {"ab": [1, 2.0, True, None], "t": torch.zeros(3), "x": ("four", b"12")}
+    assert size_of_run(state) == (2 + 4 * 8) + (1 + 3 * 4) + (1 + 4 + 2)
+    assert size_of_run({}) == 0
+    with pytest.raises(ValueError, match=r"a key of state is a .*object"):
+        size_of_run({object(): 1})
