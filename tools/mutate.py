@@ -48,6 +48,8 @@ REPLACED = {
         for one, other in permutations(("Eq", "NotEq", "Lt", "LtE", "Gt", "GtE"), 2)
     ),
 }
+# Arguments that no result depends on: a check, another of what has been checked, and who waits.
+NO_RESULT = {"strict", "validate_args", "non_blocking"}
 OPERATORS = [
     get_operator(name)
     for name in operator_names()
@@ -60,9 +62,7 @@ def computes(node: Any) -> bool:
     while parent := node.parent:
         if parent.type in {"raise_stmt", "fstring", "import_name", "import_from", "tfpdef"}:
             return False
-        if (
-            parent.type == "argument" and parent.get_first_leaf().value == "strict"
-        ):  # of zip: a check
+        if parent.type == "argument" and parent.get_first_leaf().value in NO_RESULT:
             return False
         if parent.type == "parameters" and node.type == "operator":  # a lone *
             return False
