@@ -418,6 +418,20 @@ def test_gradients_are_finite(name: str, index: int) -> None:
             assert gradient is None or gradient.isfinite().all()
 
 
+@ALL
+def test_codes_may_come_in_stacks(name: str, index: int) -> None:
+    """Several for each of several pictures; the density of each is its own."""
+    density, points, _, _, _ = case(name, index)
+    some = points[:: max(1, len(points) // 6)][:6]
+    if density.batch_shape or len(some) < 6:
+        some = points[:1].expand(6, *points.shape[1:])
+    with torch.no_grad():
+        alone = density.log_prob(some)
+        stacked = density.log_prob(some.unflatten(0, (2, 3)))
+    assert stacked.shape == (2, 3, *alone.shape[1:])
+    torch.testing.assert_close(stacked.flatten(0, 1), alone)
+
+
 # The mean is the location that is shown; the moments are torch's, NaN or rounded to 0.
 OTHER_MEAN = ("DiscretizedLogisticLikelihood", "fit_codes", "BernoulliLikelihood")
 

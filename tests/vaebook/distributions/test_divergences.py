@@ -361,3 +361,23 @@ def test_the_standard_error_is_the_spread_over_the_root_of_the_samples() -> None
     ratio = (stats.norm(1, 1).logpdf(z) - stats.norm(0, 1).logpdf(z))[:, 0]
     assert found.estimate.item() == pytest.approx(ratio.mean())
     assert found.standard_error.item() == pytest.approx(ratio.std(ddof=1) / 50**0.5)
+
+
+def test_batches_may_have_several_dimensions() -> None:
+    """Codes of several models, say: each divergence is its own."""
+    mu, log_var, prior_mu, prior_log_var = (normal(seed, 2, 4, 3) for seed in range(4))
+    factor, prior_factor = lower_triangular(4, 2, 4, d=3), lower_triangular(5, 2, 4, d=3)
+    for function, arguments in (
+        (gaussian_kl, (mu, log_var)),
+        (gaussian_kl_diagonal, (mu, log_var, prior_mu, prior_log_var)),
+        (gaussian_kl_full, (mu, factor, prior_mu, prior_factor)),
+    ):
+        found = function(*arguments)
+        assert found.shape == (2, 4)
+        for i in range(2):
+            for j in range(4):
+                close(found[i, j], function(*(argument[i, j] for argument in arguments)))
+    q = DiagonalGaussian(mu, log_var)
+    z = normal(6, 5, 2, 4, 3)
+    close(q.log_prob(z)[3, 1], DiagonalGaussian(mu[1], log_var[1]).log_prob(z[3, 1]))
+    close(q.entropy()[1], DiagonalGaussian(mu[1], log_var[1]).entropy())

@@ -315,3 +315,16 @@ def test_the_velocity_to_many_codes_of_a_gaussian_is_the_gaussians() -> None:
     torch.testing.assert_close(
         velocity(x, t), gaussian_velocity(MEAN, STD)(x, t), rtol=0.1, atol=0.1
     )
+
+
+def test_points_of_a_network_may_come_in_stacks() -> None:
+    """Several flows at several times: the velocity and its divergence are each point's own."""
+    with seeded(0):
+        network = VelocityNetwork(3, 8).double()
+    x, t = draws(2, 4, 3), torch.linspace(0, 1, 8, dtype=torch.float64).reshape(2, 4)
+    velocity, divergence = network(x, t), network.divergence(x, t)
+    assert velocity.shape == (2, 4, 3)
+    assert divergence.shape == (2, 4)
+    flat = x.flatten(0, 1), t.flatten()
+    torch.testing.assert_close(velocity.flatten(0, 1), network(*flat))
+    torch.testing.assert_close(divergence.flatten(), network.divergence(*flat))
