@@ -146,6 +146,7 @@ def test_other_independent_priors_are_left_to_sampling() -> None:
     for prior in (
         Independent(StudentT(3.0, torch.zeros(2)), 1),
         Independent(Uniform(torch.zeros(1, 2), torch.ones(1, 2)), 2),
+        Independent(Laplace(torch.zeros(2), torch.ones(2)), 0),
     ):
         with pytest.raises(NotImplementedError):
             kl_divergence(q, prior)

@@ -137,3 +137,16 @@ def test_bad_numbers_say_what_to_do() -> None:
         translate_loss(SHAPE, 0)
     with pytest.raises(ValueError, match="sigma is 0"):
         translate_loss(SHAPE, 4).beta_at(0.0)
+
+
+@pytest.mark.parametrize("how", CONVENTIONS, ids=lambda how: how.name)
+def test_a_convention_is_what_its_name_says(how: LossConvention) -> None:
+    """Its kind, how both terms are reduced, and the number in front of either, if there is one."""
+    left, right = how.name.split(" + ")
+    assert how.reconstruction == left.partition(", ")[0].rpartition("· ")[2]
+    assert how.over_pixels == left.rpartition(", ")[2]
+    assert how.over_latents == ("mean" if right == "KL, mean" else "sum")
+    number = left.partition(" · ")[0]
+    assert how.reconstruction_weight == (float(number) if number.isdigit() else 1.0)
+    weights = {"0.00025 · KL": 0.00025, "KL · batch/N": "batch/N", "KL / M": "1/M"}
+    assert how.kl_weight == weights.get(right, 1.0)

@@ -39,3 +39,15 @@ def test_opposite_codes_have_no_shortest_great_circle():
         slerp(start, -start, 0.5)
     with pytest.raises(ValueError, match="shapes differ"):
         slerp(start, start[0], 0.5)
+
+
+def test_codes_may_come_in_stacks():
+    """Several walks of several pairs: each is its own."""
+    with seeded(0):
+        start, end = torch.randn(2, 3, 4, 5)
+    found = slerp(start, end, 0.3)
+    assert found.shape == (3, 4, 5)
+    torch.testing.assert_close(
+        found.flatten(0, 1), slerp(start.flatten(0, 1), end.flatten(0, 1), 0.3)
+    )
+    torch.testing.assert_close(slerp(start[0, 0], end[0, 0], 0.3), found[0, 0])
