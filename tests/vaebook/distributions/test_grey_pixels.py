@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 from scipy.integrate import quad
 from scipy.optimize import minimize_scalar
-from torch.distributions import Independent, Laplace, Normal
+from torch.distributions import Cauchy, Independent, Laplace, Normal
 
 from vaebook.distributions import (
     ContinuousBernoulliLikelihood,
@@ -374,3 +374,22 @@ def test_pixels_between_the_levels_are_refused(images: torch.Tensor) -> None:
         grey_level_log_prob(pixels, (images + 0.001).clamp(0, 1))
     with pytest.raises(ValueError, match="GaussianImage has no base_dist"):
         grey_level_log_prob(GaussianLikelihood()(images), images)
+
+
+def test_levels_of_any_density_that_knows_its_distribution_function() -> None:
+    """Cauchy pixels, which have no formula of their own here, in SciPy; also far in their tail."""
+    location, scale = torch.tensor([0.3, 0.5, 0.2]).double().reshape(1, 1, 3), 0.05
+    pixels = Independent(Cauchy(location, torch.full_like(location, scale)), 3)
+    levels = torch.arange(17).double() / 16
+    images = levels[:, None, None, None].expand(17, 1, 1, 3)
+    borders = np.concatenate([[-np.inf], (np.arange(16) + 0.5) / 16, [np.inf]])
+    laws = [stats.cauchy(float(place), scale) for place in location.flatten()]
+    expected = sum(np.log(np.diff(law.cdf(borders))) for law in laws)
+    # the ends of the line stand at a million, beyond which 2e-8 of the mass lies
+    found = grey_level_log_prob(pixels, images, levels=17)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    one = Independent(Cauchy(location[..., :1], torch.full((1, 1, 1), 1e-6).double()), 3)
+    far = grey_level_log_prob(one, torch.full((1, 1, 1, 1), 200 / 255).double())
+    law = stats.cauchy(0.3, 1e-6)  # a mass of 5e-9: density times width, which hardly changes
+    assert float(far) == pytest.approx(law.logpdf(200 / 255) - math.log(255), abs=1e-6)
+    assert float(far) == pytest.approx(np.log(law.sf(199.5 / 255) - law.sf(200.5 / 255)), abs=1e-3)
