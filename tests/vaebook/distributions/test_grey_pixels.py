@@ -393,3 +393,15 @@ def test_levels_of_any_density_that_knows_its_distribution_function() -> None:
     law = stats.cauchy(0.3, 1e-6)  # a mass of 5e-9: density times width, which hardly changes
     assert float(far) == pytest.approx(law.logpdf(200 / 255) - math.log(255), abs=1e-6)
     assert float(far) == pytest.approx(np.log(law.sf(199.5 / 255) - law.sf(200.5 / 255)), abs=1e-3)
+
+
+@pytest.mark.parametrize("logit", [-30.0, -0.2, 0.0, 0.2, 30.0])
+def test_all_the_mass_lies_between_black_and_white(logit: float) -> None:
+    density = ContinuousBernoulliLikelihood()(torch.full((1, 1, 1), logit).double()).base_dist
+    beyond = torch.tensor([-2.0, -1e-3, 0.0, 1.0, 1.001, 3.0]).double().reshape(6, 1, 1, 1)
+    found = density.cdf(beyond).flatten()
+    torch.testing.assert_close(found, torch.tensor([0.0, 0, 0, 1, 1, 1]).double())
+    shares = torch.tensor([0.0, 1e-9, 0.3, 0.5, 1 - 1e-9, 1.0]).double().reshape(6, 1, 1, 1)
+    places = density.icdf(shares)
+    assert ((places >= 0) & (places <= 1)).all()
+    torch.testing.assert_close(density.cdf(places), shares, atol=1e-9, rtol=0)
