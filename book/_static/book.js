@@ -94,9 +94,26 @@
     document.documentElement.dataset.measured = "true";
   };
 
+  // A link to what is folded away opens the fold.
+  const unfold = () => {
+    const target = document.querySelector(":target");
+    let opened = false;
+    for (let box = target; box; box = box.parentElement) {
+      const closed = box.matches("details:not([open])") || box.classList.contains("toggle-hidden");
+      if (!closed) continue;
+      if (box.matches("details")) box.open = true;
+      else box.querySelector(".toggle-button").click();
+      opened = true;
+    }
+    if (opened) target.scrollIntoView();
+  };
+  addEventListener("hashchange", unfold);
+
   addEventListener("load", () => {
     const formulas = window.MathJax?.startup?.promise;
-    Promise.resolve(formulas).then(start, start);
+    Promise.resolve(formulas)
+      .then(start, start)
+      .then(unfold);
   });
 
   // On a phone the outline of a page is a dialog: whoever chose a section wants to read it.

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 import pytest
 from bs4 import Tag
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.conftest import ROOT, Book
 from tests.pages import DESKTOP, PAGES, TOC, elements, every_chapter, every_page, parse, visit
@@ -152,3 +152,26 @@ def test_the_index_page_opens_the_book(book: Book, page: Page) -> None:
     page.goto((book.html / "index.html").as_uri())
     page.wait_for_url(f"**/{TOC['root']}.html")
     assert page.locator("article h1").count() == 1
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("page_name", "target"),
+    [
+        ("book/01-autoencoder", "equation-eq-ch01-pythagoras"),  # in a proof
+        ("book/02-holes", "equation-eq-ch02-box"),  # in a box
+    ],
+)
+def test_a_link_to_what_is_folded_away_opens_the_fold(
+    book: Book, page: Page, page_name: str, target: str
+) -> None:
+    formula = page.locator(f"[id='{target}']")
+    visit(page, book, page_name)
+    expect(formula).to_be_hidden()
+    page.evaluate("target => { location.hash = target; }", target)  # as a link on the page does
+    expect(formula).to_be_visible()
+    expect(formula).to_be_in_viewport()
+    visit(page, book, "book/intro")
+    visit(page, book, page_name, f"#{target}")  # from another page
+    expect(formula).to_be_visible()
+    expect(formula).to_be_in_viewport()
