@@ -290,3 +290,20 @@ def test_a_side_holds_more_than_its_two_ends() -> None:
         with pytest.raises(ValueError, match="low < high everywhere"):
             StretchedBeta(alpha, alpha, low, high)
     StretchedBeta(alpha, alpha, low, up[3])
+
+
+@pytest.mark.parametrize("side", ["low", "high"])
+def test_the_last_number_before_an_end_stands_for_a_step_and_a_half(side: str) -> None:
+    """For what is rounded to it: its density times that is the mass, by SciPy."""
+    a, b = (0.05, 2.0) if side == "low" else (2.0, 0.05)
+    low, high = torch.tensor([0.5]), torch.tensor([1.5])
+    q = StretchedBeta(torch.tensor([a]), torch.tensor([b]), low, high)
+    end, other = (low, high) if side == "low" else (high, low)
+    last = torch.nextafter(end, other)
+    length = 1.5 * float((last.double() - end.double()).abs())
+    mass = float(q.log_prob(last).exp()) * length
+    assert mass == pytest.approx(stats.beta(0.05, 2.0).cdf(length), rel=1e-5)
+    # the next one is a number like any other
+    beyond = torch.nextafter(last, other)
+    place = float((beyond.double() - end.double()).abs())
+    assert float(q.log_prob(beyond)) == pytest.approx(stats.beta(0.05, 2.0).logpdf(place), rel=1e-5)

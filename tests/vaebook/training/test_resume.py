@@ -30,7 +30,7 @@ from vaebook.distributions import GaussianLikelihood
 from vaebook.models import MLP, VAE, VQVAE
 from vaebook.training import Callback, History, KeepBest, Step, WarmUp, WeightAverage, fit, seeded
 from vaebook.training.checkpoint import load_run
-from vaebook.training.state import RUN_KEYS
+from vaebook.training.state import RUN_KEYS, _load_optimizer
 
 TABLE, WATCHED = rows(22), rows(9, 1)  # four batches of six or fewer
 
@@ -725,3 +725,25 @@ def test_an_interrupted_codebook_goes_on_in_the_same_session(tmp_path: Path) -> 
         fit(model, IMAGES, **settings)  # type: ignore[arg-type]
     ends._at = -1
     assert fit(model, IMAGES, resume=True, **settings)["perplexity"] == whole  # type: ignore[arg-type]
+
+
+def test_how_a_step_is_computed_is_not_taken_over_from_another_device() -> None:
+    """The moments and the rate are, and a rate that lies on a device stays there."""
+    weight = nn.Parameter(torch.ones(2))
+    weight.grad = torch.ones(2)
+    there = torch.optim.Adam([weight], lr=0.3, foreach=True)
+    there.step()
+    here = torch.optim.Adam([weight], lr=torch.tensor(0.1), capturable=True, foreach=False)
+    rate = here.param_groups[0]["lr"]
+    _load_optimizer(here, there.state_dict())
+    group = here.param_groups[0]
+    assert (group["foreach"], group["capturable"], group["fused"]) == (False, True, None)
+    assert group["lr"] is rate
+    assert float(rate) == pytest.approx(0.3)
+    assert torch.equal(here.state[weight]["exp_avg"], there.state[weight]["exp_avg"])
+    plain = torch.optim.Adam([weight], lr=0.5, fused=True)
+    _load_optimizer(plain, here.state_dict())
+    assert plain.param_groups[0]["fused"] is True
+    assert not plain.param_groups[0]["capturable"]
+    assert plain.param_groups[0]["lr"] == pytest.approx(0.3)
+    assert isinstance(plain.param_groups[0]["lr"], float)

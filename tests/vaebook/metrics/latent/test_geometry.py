@@ -95,3 +95,8 @@ def test_the_distance_of_codes_of_another_precision():
     gaussian = fit_gaussian(codes)
     found = mahalanobis(codes.double(), gaussian)
     torch.testing.assert_close(found, mahalanobis(codes, gaussian))
+
+
+def test_one_code_has_an_orthant():
+    one = torch.tensor([[1.0, 2.0]])
+    assert share_in_orthants_of(one, one) == (1.0, 1)
