@@ -191,12 +191,3 @@ def test_right_answers_are_counted_and_a_logit_of_zero_says_second() -> None:
     assert found.accuracy == pytest.approx(3 / 6)
     assert found.p_value == pytest.approx(sum(math.comb(6, k) for k in range(3, 7)) / 2**6)
     assert found.kl_bound == pytest.approx(1 + 1 / 3 - (1 + math.exp(-3) + math.e) / 3)
-
-
-def test_a_single_sample_can_be_compared_by_its_rank() -> None:
-    """It says little; only the tests that need more ask for more."""
-    found = kolmogorov_smirnov(torch.tensor([[0.0, 1.0]]), normal(1, 3, 2) + 10)
-    assert found.statistic.tolist() == [1.0, 1.0]
-    assert (found.p_value > 0.05).all()
-    with pytest.raises(ValueError, match="a row for each sample"):
-        kolmogorov_smirnov(torch.zeros(0, 2), torch.zeros(3, 2))
