@@ -100,3 +100,5 @@ def test_the_distance_of_codes_of_another_precision():
 def test_one_code_has_an_orthant():
     one = torch.tensor([[1.0, 2.0]])
     assert share_in_orthants_of(one, one) == (1.0, 1)
+    with pytest.raises(ValueError, match=r"expected \[n, d\], a row for each code\."):
+        share_in_orthants_of(torch.zeros(0, 2), one)
