@@ -169,3 +169,14 @@ def test_what_is_refused() -> None:
         split_rate(q, num_samples=1)
     with pytest.raises(ValueError, match="batch_size is 6, but only 5 pictures"):
         minibatch_mutual_information(q, batch_size=6)
+
+
+def test_another_seed_draws_other_codes_and_any_seed_is_taken() -> None:
+    """The seeds of pictures lie apart from those of codes, also at the end of the range."""
+    q = posteriors(10, 2, 0.5)
+    seeds = (0, 1, 2, 2**64 - 1)
+    draws = [draw_aggregate(q, 10, seed=seed) for seed in seeds]
+    rates = [split_rate(q, num_samples=10, seed=seed).mutual_information for seed in seeds]
+    batches = [minibatch_mutual_information(q, batch_size=5, seed=seed) for seed in seeds]
+    assert len({tuple(each.flatten().tolist()) for each in draws}) == len(seeds)
+    assert len({*rates}) == len({*batches}) == len(seeds)
