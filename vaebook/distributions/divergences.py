@@ -91,7 +91,7 @@ def gaussian_kl_full(
         prior_scale_tril: its lower-triangular factor B.
 
     Raises:
-        ValueError: if a factor is not square or does not fit its mean.
+        ValueError: if a factor is not square or does not fit its mean, or batches do not fit.
     """
     for name, mean, factor in (
         ("scale_tril", mu, scale_tril),
@@ -105,7 +105,18 @@ def gaussian_kl_full(
                 "expected a lower-triangular factor [..., d, d]. "
                 "Get it with torch.linalg.cholesky(covariance)."
             )
+        if not _fit_together(mean.shape[:-1], factor.shape[:-2]):
+            raise ValueError(
+                f"{name} has the batch {tuple(factor.shape[:-2])} for means of the batch "
+                f"{tuple(mean.shape[:-1])}; expected a factor for each mean, or one for all."
+            )
     _check_dimensions(mu, prior_mu)
+    factors = scale_tril.shape[:-2], prior_scale_tril.shape[:-2]
+    if not _fit_together(*factors, mu.shape[:-1], prior_mu.shape[:-1]):
+        raise ValueError(
+            f"scale_tril has the batch {tuple(factors[0])}, prior_scale_tril {tuple(factors[1])}; "
+            "expected batches of one shape, or one distribution against a batch."
+        )
     whitened = torch.linalg.solve_triangular(prior_scale_tril, scale_tril, upper=False)
     shift = torch.linalg.solve_triangular(
         prior_scale_tril, (mu - prior_mu).unsqueeze(-1), upper=False
@@ -123,13 +134,20 @@ def _check_dimensions(mu: Tensor, prior_mu: Tensor) -> None:
             f"the first distribution is over {mu.shape[-1]} numbers, the second over "
             f"{prior_mu.shape[-1]}; expected as many in both."
         )
-    try:
-        torch.broadcast_shapes(mu.shape, prior_mu.shape)
-    except RuntimeError:
+    if not _fit_together(mu.shape, prior_mu.shape):
         raise ValueError(
             f"the means have shapes {tuple(mu.shape)} and {tuple(prior_mu.shape)}; expected "
             "batches of one shape, or one distribution against a batch."
-        ) from None
+        )
+
+
+def _fit_together(*shapes: torch.Size) -> bool:
+    """Whether torch can broadcast tensors of these shapes."""
+    try:
+        torch.broadcast_shapes(*shapes)
+    except RuntimeError:
+        return False
+    return True
 
 
 @register_kl(DiagonalGaussian, DiagonalGaussian)

@@ -166,7 +166,8 @@ def grey_level_log_prob(
         levels: number of grey levels.
 
     Raises:
-        ValueError: if pixels are off the grid, or the distribution has no ``cdf``.
+        ValueError: if pixels are off the grid or of another shape, or the distribution has no
+            ``cdf``.
     """
     check_images(images)
     check_count("levels", levels, minimum=2)
@@ -176,6 +177,12 @@ def grey_level_log_prob(
         raise ValueError(
             f"{type(pixels).__name__} has no base_dist; expected independent pixels with a cdf. "
             "Wrap them in torch.distributions.Independent(…, 3)."
+        )
+    given = (*pixels.batch_shape, *pixels.event_shape)
+    if given[-3:] != images.shape[1:] or given[-4:-3] not in ((), (1,), images.shape[:1]):
+        raise ValueError(
+            f"pixels have the shape {given}, images {tuple(images.shape)}; expected "
+            "[..., n, c, h, w] for images [n, c, h, w], or one density [c, h, w] for all."
         )
     half = 0.5 / (levels - 1)
     value = images.double()

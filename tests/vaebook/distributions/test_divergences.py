@@ -381,3 +381,17 @@ def test_batches_may_have_several_dimensions() -> None:
     z = normal(6, 5, 2, 4, 3)
     close(q.log_prob(z)[3, 1], DiagonalGaussian(mu[1], log_var[1]).log_prob(z[3, 1]))
     close(q.entropy()[1], DiagonalGaussian(mu[1], log_var[1]).entropy())
+
+
+def test_batches_that_do_not_fit_are_refused() -> None:
+    mu, factors = torch.zeros(5, 3), torch.eye(3).repeat(4, 1, 1)
+    with pytest.raises(ValueError, match=r"scale_tril has the batch \(4,\) for means of .*\(5,\)"):
+        gaussian_kl_full(mu, factors, mu, torch.eye(3))
+    with pytest.raises(ValueError, match=r"prior_scale_tril has the batch \(4,\) for means of"):
+        gaussian_kl_full(mu, torch.eye(3), mu, factors)
+    one, five = torch.zeros(3), torch.eye(3).repeat(5, 1, 1)
+    with pytest.raises(
+        ValueError, match=r"batch \(4,\), prior_scale_tril \(5,\); expected batches"
+    ):
+        gaussian_kl_full(one, factors, one, five)
+    assert gaussian_kl_full(one, factors, one, torch.eye(3)).tolist() == [0, 0, 0, 0]

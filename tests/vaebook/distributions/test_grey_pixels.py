@@ -374,6 +374,12 @@ def test_pixels_between_the_levels_are_refused(images: torch.Tensor) -> None:
         grey_level_log_prob(pixels, (images + 0.001).clamp(0, 1))
     with pytest.raises(ValueError, match="GaussianImage has no base_dist"):
         grey_level_log_prob(GaussianLikelihood()(images), images)
+    for other in (images[:, :, 1:], images[:-1]):  # another picture, another number of them
+        pixels = Independent(Normal(other, torch.ones_like(other)), 3)
+        with pytest.raises(ValueError, match=r"pixels have the shape .*, images .*; expected"):
+            grey_level_log_prob(pixels, images)
+    each = grey_level_log_prob(Independent(Normal(images[0], torch.tensor(1.0)), 3), images)
+    assert each.shape == (len(images),)  # one density for all
 
 
 def test_levels_of_any_density_that_knows_its_distribution_function() -> None:

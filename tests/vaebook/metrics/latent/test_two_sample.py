@@ -48,11 +48,12 @@ def test_dependence_is_found_by_the_joint_tests_alone() -> None:
 
 
 def test_the_statistics_are_those_of_scipy_and_of_the_distance() -> None:
-    x, y = normal(1, 70, 2), correlated(2, 50)
-    found = kolmogorov_smirnov(x, y)
-    expected = stats.ks_2samp(x[:, 1].numpy(), y[:, 1].numpy(), method="asymp")
-    assert found.statistic[1].item() == pytest.approx(expected.statistic)
-    assert found.p_value[1].item() == pytest.approx(expected.pvalue)
+    for num_samples, method in ((101, "asymp"), (70, "exact")):
+        x, y = normal(1, num_samples, 2), correlated(2, 50)
+        found = kolmogorov_smirnov(x, y)
+        expected = stats.ks_2samp(x[:, 1].numpy(), y[:, 1].numpy(), method=method)
+        assert found.statistic[1].item() == pytest.approx(expected.statistic)
+        assert found.p_value[1].item() == pytest.approx(expected.pvalue)
     median = torch.pdist(torch.cat([x, y])).square().median()
     direct = mmd(x, y, kernel="rbf", scales=(float(median) / 2,))
     assert mmd_test(x, y).statistic == pytest.approx(float(direct))
@@ -191,3 +192,14 @@ def test_right_answers_are_counted_and_a_logit_of_zero_says_second() -> None:
     assert found.accuracy == pytest.approx(3 / 6)
     assert found.p_value == pytest.approx(sum(math.comb(6, k) for k in range(3, 7)) / 2**6)
     assert found.kl_bound == pytest.approx(1 + 1 / 3 - (1 + math.exp(-3) + math.e) / 3)
+
+
+def test_few_samples_are_counted_exactly() -> None:
+    """One sample beyond three others: by its rank alone, two times in four."""
+    found = kolmogorov_smirnov(torch.tensor([[0.0, 1.0]]), normal(1, 3, 2) + 10)
+    assert found.statistic.tolist() == [1.0, 1.0]
+    torch.testing.assert_close(found.p_value, torch.full((2,), 0.5))
+    few = kolmogorov_smirnov(normal(1, 1, 2), normal(2, 1, 2))
+    torch.testing.assert_close(few.p_value, torch.ones(2))
+    with pytest.raises(ValueError, match="a row for each sample"):
+        kolmogorov_smirnov(torch.zeros(0, 2), torch.zeros(3, 2))
