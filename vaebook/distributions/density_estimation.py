@@ -156,7 +156,8 @@ def fit_flow(
 ) -> TransformedDistribution:
     """A neural spline flow fitted by maximum likelihood.
 
-    The codes are brought to mean 0 and variance 1 first, since the splines bend between −5 and 5.
+    The codes are brought to mean 0 and variance 1 first, since the splines bend between −5 and 5
+    (a number that hardly varies beside the others stays narrower).
     A tenth of the codes is held out, and the epoch that finds them most probable is kept.
 
     Args:
