@@ -1,7 +1,8 @@
-"""Small books that a test has built, in this process: most of a build is to begin."""
+"""Small books that a test has built, by Sphinx in this process: most of a build is to begin."""
 
 import gc
 import io
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 from sphinx.cmd.build import main
 from sphinx.config import Config
 
+from tests.conftest import run
+
 
 def sphinx(*arguments: object) -> tuple[int, str, str]:
     """Run ``sphinx-build``: the exit code, what it prints, and its warnings and errors."""
@@ -18,15 +21,14 @@ def sphinx(*arguments: object) -> tuple[int, str, str]:
 
 
 def jupyter_book(*arguments: object) -> tuple[int, str, str]:
-    """Run ``jupyter-book``, like :func:`sphinx`."""
+    """Run ``jupyter-book``, like :func:`sphinx`, but in a process of its own.
 
-    def command(words: list[str]) -> int:
-        from jupyter_book.cli.main import main
-
-        main(words, standalone_mode=False)
-        return 0
-
-    return called(command, *arguments)
+    Its table of contents looks through all objects of the process, and breaks off at one that a
+    test has left half alive.
+    """
+    command = ("-c", "from jupyter_book.cli.main import main; main()")
+    done = run(sys.executable, *command, *arguments, env={**os.environ, "PYTHONUTF8": "1"})
+    return done.returncode, done.stdout, done.stderr
 
 
 def called(command: Callable[[list[str]], int], *arguments: object) -> tuple[int, str, str]:
